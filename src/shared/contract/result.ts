@@ -1,0 +1,46 @@
+import type { ErrorCode } from '../failures/failure.ts'
+
+/** How an item can end (P2: exactly one of these). */
+export type ItemOutcome = 'succeeded' | 'reused' | 'failed' | 'cancelled' | 'expired'
+
+export interface OutputImage {
+  /** Presigned when read; never stored. */
+  url?: string
+  s3_key: string
+  sha256: string
+  bytes: number
+  width: number
+  height: number
+  content_type: string
+  variants: never[]
+}
+
+export interface ResultError {
+  code: ErrorCode
+  message: string
+  retryable: boolean
+  provider_code: string | null
+  provider_status: number | null
+}
+
+export interface ResultResponse {
+  status_code: 200
+  request_id: string
+  body: { created: number; data: OutputImage[] }
+}
+
+/** One line of the results (contract section 3). The stored form holds `round` and no `url`. */
+export interface ResultLine {
+  id: string
+  custom_id: string
+  status: ItemOutcome
+  response: ResultResponse | null
+  error: ResultError | null
+  attempts: number
+  /** US dollars as a decimal string; null where the price is unknown. */
+  cost_usd: string | null
+}
+
+export interface StoredResultLine extends ResultLine {
+  round: number
+}
