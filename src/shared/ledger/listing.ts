@@ -2,21 +2,33 @@ import type { BatchObject } from '../contract/batch-object.ts'
 import { listingPath, listingPrefix } from './paths.ts'
 import { StoreConflict, type Store } from './store.ts'
 
-/** What lists show of a batch: the object as it was accepted, later as it ended. Rewritten, never merged: the last state wins. */
+/** What lists show of a batch that was just accepted. Where one stands already it is newer, and stays. */
 export async function writeListing(
   store: Store,
   tenant: string,
   batch: BatchObject,
   deadlineMs?: number,
 ): Promise<void> {
+  try {
+    await store.put(listingPath(tenant, batch.id), JSON.stringify(batch), {
+      condition: 'absent',
+      contentType: 'application/json',
+      deadlineMs,
+    })
+  } catch (error) {
+    if (!(error instanceof StoreConflict)) throw error
+  }
+}
+
+/** What lists show of a batch from now on, whatever they showed before. */
+export async function rewriteListing(store: Store, tenant: string, batch: BatchObject): Promise<void> {
   const path = listingPath(tenant, batch.id)
   for (;;) {
-    const found = await store.head(path, deadlineMs)
+    const found = await store.head(path)
     try {
       await store.put(path, JSON.stringify(batch), {
         condition: found === undefined ? 'absent' : { etag: found.etag },
         contentType: 'application/json',
-        deadlineMs,
       })
       return
     } catch (error) {

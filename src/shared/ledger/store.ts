@@ -17,9 +17,12 @@ import { isConditionFailed, isMissing, storeFailure } from './store-errors.ts'
 
 /** The condition of a write did not hold: somebody else wrote first. Read, merge, decide again. */
 export class StoreConflict extends Error {
-  constructor(readonly key: string) {
+  readonly key: string
+
+  constructor(key: string) {
     super(`another writer was first at ${key}`)
     this.name = 'StoreConflict'
+    this.key = key
   }
 }
 
