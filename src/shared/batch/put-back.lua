@@ -1,0 +1,22 @@
+-- Gives an item back without an outcome: books what its call came to, lets go of the fence, and counts the item as
+-- queued again. A lost fence means that another attempt has booked already. Called twice it books once.
+--   keys   fence live states tries
+--   args   process attempt index calls unknown bad cost_nano suspected keep_url
+--   gives  'back' | 'lost'
+if not holds(fence, process, attempt) then return 'lost' end
+local url = redis.call('HGET', fence, 'url')
+if keep_url == '1' and url then
+  redis.call('HSET', fence, 'process', '', 'attempt', '')
+  redis.call('HDEL', fence, 'calling', 'reserved_nano')
+else
+  redis.call('DEL', fence)
+end
+if redis.call('EXISTS', live) == 0 then return 'back' end
+local state = state_of(states, index)
+if state >= SUCCEEDED then return 'back' end
+local t = read_tries(tries, index)
+book(live, t, tonumber(calls), tonumber(unknown), tonumber(bad), tonumber(cost_nano))
+t.suspected = t.suspected + tonumber(suspected)
+if t.calls + t.unknown + t.bad + t.cost + t.suspected > 0 then write_tries(tries, index, t) end
+if state == IN_PROGRESS then move(live, states, index, IN_PROGRESS, FED) end
+return 'back'

@@ -1,0 +1,48 @@
+-- Gives an item its one outcome of the round (P2). State, counts, usage and line: all or nothing. A success may be
+-- settled by any attempt, since its bytes are stored; a failure only by the fence's holder.
+--   keys   fence live states tries settled unsealed outcomes unwritten waiting
+--   args   process attempt index chunk chunk_total round state calls unknown bad cost_nano own_object cost_nano_min
+--          priced line now_ms
+--   gives  { 'settled', chunk_full, batch_done, ready } | { 'already' } | { 'stale' } | { 'no_batch' }
+local batch_round = redis.call('HGET', live, 'round')
+if not batch_round then return { 'no_batch' } end
+if batch_round ~= round then return { 'stale' } end
+local ours = holds(fence, process, attempt)
+local from = state_of(states, index)
+if from >= SUCCEEDED then
+  if ours then redis.call('DEL', fence) end
+  redis.call('HDEL', tries, index)
+  return { 'already' }
+end
+local to = tonumber(state)
+if to == FAILED and not ours then return { 'stale' } end
+
+local t = read_tries(tries, index)
+if ours then book(live, t, tonumber(calls), tonumber(unknown), tonumber(bad), tonumber(cost_nano)) end
+if own_object == '1' then
+  -- The image is there and this item made it: a call that was booked as unknown is known now.
+  if t.unknown > 0 then
+    t.unknown = t.unknown - 1
+    redis.call('HINCRBY', live, 'indeterminate', -1)
+  end
+  -- After a loss of Redis the object itself knows what was paid for it.
+  local missing = tonumber(cost_nano_min) - t.cost
+  book(live, t, t.calls == 0 and 1 or 0, 0, 0, missing > 0 and missing or 0)
+end
+if to == SUCCEEDED then redis.call('HINCRBY', live, 'images', 1) end
+move(live, states, index, from, to)
+redis.call('HDEL', tries, index)
+if ours then redis.call('DEL', fence) end
+
+local cost = priced == '1' and string.format('%.0f', t.cost) or '-'
+local outcome = round .. ' ' .. t.calls .. ' ' .. cost .. ' ' .. line
+redis.call('HSET', outcomes, index, outcome)
+redis.call('ZADD', unsealed, 'NX', now_ms, chunk)
+redis.call('INCRBY', unwritten, #outcome)
+local chunk_full = redis.call('HINCRBY', settled, chunk, 1) == tonumber(chunk_total) and 1 or 0
+local batch_done = 0
+if nothing_open(live) then
+  batch_done = 1
+  redis.call('HSET', live, 'status', 'finalizing', 'finalizing_at_ms', now_ms)
+end
+return { 'settled', tostring(chunk_full), tostring(batch_done), tostring(redis.call('LLEN', waiting)) }
