@@ -18,10 +18,12 @@ const script = defineScript({
   answer: z.enum(['created', 'exists']),
 })
 
-/** What the ledger knows of a batch that Redis lost. */
+export type KnownOutcome = Pick<StoredResultLine, 'status' | 'attempts' | 'cost_usd'>
+
+/** What the ledger knows of a batch that Redis lost: its round, and the outcomes by item index. */
 export interface Known {
   readonly round: number
-  readonly outcomes: ReadonlyMap<number, StoredResultLine>
+  readonly outcomes: ReadonlyMap<number, KnownOutcome>
 }
 
 /**
@@ -35,7 +37,7 @@ export async function createBatch(
   known?: Known,
 ): Promise<'created' | 'exists'> {
   const { live, states, settled } = keys.batch(manifest.batch)
-  const outcomes = known?.outcomes ?? new Map<number, StoredResultLine>()
+  const outcomes = known?.outcomes ?? new Map<number, KnownOutcome>()
   const fields = Object.entries(liveFields(manifest, known?.round ?? 1, outcomes)).flat()
   return await script(
     redis,
@@ -66,7 +68,7 @@ export async function createBatch(
 function liveFields(
   manifest: Manifest,
   round: number,
-  outcomes: ReadonlyMap<number, StoredResultLine>,
+  outcomes: ReadonlyMap<number, KnownOutcome>,
 ): Record<string, string | number> {
   const lines = [...outcomes.values()]
   const count = (status: ItemOutcome): number => lines.filter((line) => line.status === status).length
@@ -95,7 +97,7 @@ function liveFields(
   }
 }
 
-function settledByChunk(outcomes: ReadonlyMap<number, StoredResultLine>): [number, number][] {
+function settledByChunk(outcomes: ReadonlyMap<number, KnownOutcome>): [number, number][] {
   const counts = new Map<number, number>()
   for (const index of outcomes.keys()) counts.set(chunkOf(index), (counts.get(chunkOf(index)) ?? 0) + 1)
   return [...counts]

@@ -57,6 +57,8 @@ export interface PutOptions {
 export interface Store {
   /** The key as the bucket has it, `S3_PREFIX` included. */
   fullKey(key: string): string
+  /** The other way round. */
+  ownKey(fullKey: string): string
   get(key: string, deadlineMs?: number): Promise<StoredObject | undefined>
   head(key: string, deadlineMs?: number): Promise<ObjectHead | undefined>
   /** Throws `StoreConflict` where the condition does not hold. */
@@ -128,6 +130,7 @@ export function openStore(config: Config['s3'], { clock, random, deadlineMs: def
 
   return {
     fullKey,
+    ownKey: (full) => (full.startsWith(config.prefix) ? full.slice(config.prefix.length) : full),
     head,
     async get(key, deadlineMs) {
       const answer = await orUndefined(
