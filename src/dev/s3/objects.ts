@@ -133,10 +133,11 @@ export function headersToKeep(request: SignedRequest): Record<string, string> {
     const value = request.header(name)
     if (value !== undefined) kept[name] = sendable(name, value)
   }
-  // `aws-chunked` says how the body came, not what it is.
-  const encoding = kept['content-encoding']?.replace(/^aws-chunked(, *)?/, '')
-  if (encoding === '') delete kept['content-encoding']
-  else if (encoding !== undefined) kept['content-encoding'] = encoding
+  // `aws-chunked` says how the body came, not what it is. The SDK puts it last, the documentation first.
+  const encodings = (kept['content-encoding'] ?? '').split(',').map((coding) => coding.trim())
+  delete kept['content-encoding']
+  const own = encodings.filter((coding) => coding !== '' && coding !== 'aws-chunked')
+  if (own.length > 0) kept['content-encoding'] = own.join(',')
   const names = [...Object.keys(request.message.headers), ...(request.presigned ? request.query.keys() : [])]
   let metadataBytes = 0
   for (const name of names) {
