@@ -143,7 +143,7 @@ function watchRate(
 }
 
 function seconds(ms: number): string {
-  return `${String(ms / 1000)} s`
+  return `${String(Math.round(ms / 100) / 10)} s`
 }
 
 /** A sentence without addresses of this machine or stack; the error itself stays on `cause`. */

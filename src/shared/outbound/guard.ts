@@ -44,7 +44,7 @@ const globalIpv6 = ipaddr.parseCIDR('2000::/3')
  */
 export function addressFault(address: string, reach: Reach): UrlFault | undefined {
   if (reach === 'anywhere') return undefined
-  const parsed = ipaddr.process(address)
+  const parsed = ipaddr.process(canonical(address))
   const text = parsed.toString()
   const range = parsed.range()
   const refusal = `${text} is not a public address`
@@ -55,6 +55,13 @@ export function addressFault(address: string, reach: Reach): UrlFault | undefine
   }
   const isPublic = range === 'unicast' && (parsed.kind() === 'ipv4' || parsed.match(globalIpv6))
   return isPublic ? undefined : { reason: 'forbidden_address', message: refusal }
+}
+
+/** ipaddr.js takes `::127.0.0.1`, as getaddrinfo may write it, for IPv4-mapped, which it is not: the URL parser does not. */
+function canonical(address: string): string {
+  if (isIP(address) !== 6) return address
+  const [withoutZone = ''] = address.split('%')
+  return bare(new URL(`http://[${withoutZone}]`).hostname)
 }
 
 /**
@@ -153,8 +160,8 @@ export function guardedConnector(
       return
     }
     connect(target, (...result) => {
-      const socket = result[1]
-      if (socket !== null) {
+      const [error, socket] = result
+      if (error === null) {
         const origin = `${target.protocol}//${target.host ?? target.hostname}`
         socket.once('close', options.onConnect(origin, socket.remoteAddress ?? ''))
       }

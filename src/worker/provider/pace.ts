@@ -60,6 +60,7 @@ function count(text: string | undefined): number | undefined {
 function resetTimeMs(text: string | undefined, theirNowMs: number): number | undefined {
   if (text === undefined || text === '') return undefined
   if (!/^\d+(\.\d+)?$/.test(text)) {
+    if (!/^\d{4}-\d\d-\d\dT/.test(text)) return undefined
     const timeMs = Date.parse(text)
     return Number.isNaN(timeMs) ? undefined : timeMs
   }
