@@ -10,7 +10,6 @@ import { Upload } from '@aws-sdk/lib-storage'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { Readable } from 'node:stream'
 import type { Config } from '../config/config.ts'
-import { Failure } from '../failures/failure.ts'
 import type { Clock } from '../process/clock.ts'
 import type { Random } from '../process/random.ts'
 import { isConditionFailed, isMissing, storeFailure } from './store-errors.ts'
@@ -170,17 +169,27 @@ export function openStore(config: Config['s3'], { clock, random, deadlineMs: def
 
     async putStream(key, body, options) {
       const writer = random.bytes(9).toString('base64url')
+      let sourceFault: unknown
+      async function* source(): AsyncIterable<Buffer | string> {
+        try {
+          yield* body
+        } catch (error) {
+          sourceFault = error
+          throw error
+        }
+      }
       const upload = new Upload({
         client,
-        params: { ...at(key), ...writeFields(options, writer), Body: Readable.from(body, { objectMode: false }) },
+        params: { ...at(key), ...writeFields(options, writer), Body: Readable.from(source(), { objectMode: false }) },
         partSize: 8 * 1024 * 1024,
         queueSize: 2,
       })
       try {
         await upload.done()
       } catch (error) {
+        if (sourceFault !== undefined) throw sourceFault
         if (isConditionFailed(error) || isMissing(error)) throw new StoreConflict(key)
-        throw error instanceof Failure ? error : storeFailure(error).failure
+        throw storeFailure(error).failure
       }
     },
 

@@ -40,7 +40,8 @@ export const deliverJob = z.object({
   round: z.number(),
   /** The exact bytes to send: serialised once, signed anew on each attempt. */
   body: z.string(),
-  /** Attempts made so far. */
+  /** It tells of the end of a round: once delivered or given up, the batch is no longer among the live. */
+  terminal: z.boolean(),
 })
 export type DeliverJob = z.infer<typeof deliverJob>
 

@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import { Failure } from '../shared/failures/failure.ts'
+import type { Clock } from '../shared/process/clock.ts'
+import type { Redis } from '../shared/redis/connect.ts'
+import type { Keys } from '../shared/redis/keys.ts'
+import { defineScript } from '../shared/redis/script.ts'
+
+const setScript = defineScript({
+  file: new URL('./set-epoch.lua', import.meta.url),
+  libraries: [new URL('../shared/batch/states.lua', import.meta.url)],
+  keys: ['epoch'],
+  args: ['run_id', 'quiet_ms'],
+  answer: z.literal('set'),
+})
+
+export interface EpochParts {
+  /** A `guarded` connection of its own. */
+  readonly redis: Redis
+  readonly keys: Keys
+  readonly clock: Clock
+  readonly lockMs: number
+  /** Brings what the ledger knows into Redis; says how many live batches the ledger has. */
+  readonly rebuild: () => Promise<{ batches: number }>
+  readonly onError: (error: Error) => void
+}
+
+/**
+ * The guard before everything that may lead to a paid call. It sends a command only on a connection whose Redis was
+ * held against the ledger: another run of Redis (restarted from an older file, failed over, flushed) may have
+ * forgotten who is calling.
+ */
+export interface Epoch {
+  /** Runs a script with the run id that it must compare. Throws `engine_away` where nothing may be claimed now. */
+  guarded<T>(call: (redis: Redis, runId: string) => Promise<T>): Promise<T>
+  /** Compares anew: a FLUSHALL cuts no connection. */
+  check(): Promise<void>
+  stop(): void
+}
+
+export function watchEpoch(parts: EpochParts): Epoch {
+  const { redis, keys, clock } = parts
+  let runId: string | undefined
+  let cutAt: number | undefined
+  let quietUntil = 0
+  let checking: Promise<void> | undefined
+
+  redis.on('close', () => {
+    runId = undefined
+    cutAt ??= clock.monotonic()
+  })
+  redis.on('ready', () => {
+    check().catch(parts.onError)
+  })
+
+  async function compare(): Promise<void> {
+    const info = await redis.info('server')
+    const current = /run_id:(\w+)/.exec(info)?.[1]
+    if (current === undefined) throw new Error('Redis does not say its run_id')
+    if ((await redis.hget(keys.epoch, 'run_id')) !== current) {
+      runId = undefined
+      await withLease(current)
+    }
+    // Others may take a process that was cut off for longer than half a lease for dead: let them speak first.
+    if (cutAt !== undefined && clock.monotonic() - cutAt > parts.lockMs / 2)
+      quietUntil = clock.monotonic() + parts.lockMs
+    cutAt = undefined
+    runId = current
+  }
+
+  /** One process holds Redis against the ledger; two would do no harm, but the work twice. */
+  async function withLease(current: string): Promise<void> {
+    for (;;) {
+      const mine = await redis.set(keys.lease('rebuild'), current, 'PX', 30_000, 'NX')
+      if (mine === 'OK') break
+      await clock.sleep(250)
+      if ((await redis.hget(keys.epoch, 'run_id')) === current) return
+    }
+    const { batches } = await parts.rebuild()
+    await setScript(redis, { epoch: keys.epoch }, { run_id: current, quiet_ms: batches === 0 ? 0 : parts.lockMs })
+    await redis.del(keys.lease('rebuild'))
+  }
+
+  function check(): Promise<void> {
+    checking ??= compare().finally(() => {
+      checking = undefined
+    })
+    return checking
+  }
+
+  return {
+    check,
+    async guarded(call) {
+      if (runId === undefined || clock.monotonic() < quietUntil) {
+        throw new Failure({
+          class: 'engine_away',
+          code: 'provider_error',
+          message: 'Redis is being held against the ledger',
+        })
+      }
+      try {
+        return await call(redis, runId)
+      } catch (error) {
+        if (error instanceof Failure) throw error
+        throw new Failure({ class: 'engine_away', code: 'provider_error', message: 'Redis is away', cause: error })
+      }
+    },
+    stop() {
+      redis.disconnect()
+    },
+  }
+}

@@ -1,0 +1,344 @@
+import type { Priority } from '../../shared/contract/priority.ts'
+import { itemId } from '../../shared/contract/ids.ts'
+import type { OutputImage, ResultError } from '../../shared/contract/result.ts'
+import { claimItem, type Tries } from '../../shared/batch/claim.ts'
+import { grantCall, type Grant } from '../../shared/batch/grant.ts'
+import type { Outcome } from '../../shared/batch/outcome.ts'
+import { nothingToBook, putBack, type Booking } from '../../shared/batch/put-back.ts'
+import { recordAnswer } from '../../shared/batch/record-answer.ts'
+import { Failure } from '../../shared/failures/failure.ts'
+import { closeLane, noteSuspect, noteTransient } from '../../shared/lanes/lane.ts'
+import { stemOf } from '../../shared/intake/output-key.ts'
+import type { Store } from '../../shared/ledger/store.ts'
+import type { Clock } from '../../shared/process/clock.ts'
+import type { Log } from '../../shared/process/log.ts'
+import type { Metrics } from '../../shared/process/metrics.ts'
+import type { Random } from '../../shared/process/random.ts'
+import type { GenerateJob } from '../../shared/queues/jobs.ts'
+import { again, done, type Verdict } from '../../shared/queues/verdict.ts'
+import type { Redis } from '../../shared/redis/connect.ts'
+import type { Keys } from '../../shared/redis/keys.ts'
+import type { Attempts, OpenAttempt } from '../attempts.ts'
+import type { Epoch } from '../epoch.ts'
+import type { Pace } from '../pace.ts'
+import type { Provider, ProviderAnswer } from '../provider/client.ts'
+import { ProviderFailure } from '../provider/errors.ts'
+import type { Slot, Slots } from '../slots.ts'
+import type { StorageGate } from '../storage-gate.ts'
+import { checkImage, type CheckedImage } from './check.ts'
+import { bookingOf, decide, exhausted, type Policy } from './decide.ts'
+import { lookForOutput, type Look, type Standing, type Wanted } from './look.ts'
+import { receiveImage, type ReceiveParts } from './receive.ts'
+import type { SettleStep } from './settle-step.ts'
+import { storeOutput } from './store-output.ts'
+
+export interface GenerateParts extends ReceiveParts {
+  readonly redis: Redis
+  readonly keys: Keys
+  readonly store: Store
+  readonly random: Random
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly attempts: Attempts
+  readonly epoch: Epoch
+  readonly slots: Slots
+  readonly storage: StorageGate
+  readonly provider: Provider
+  readonly pace: Pace
+  readonly settle: SettleStep
+  readonly retryUnknown: boolean
+  /** Aborts when nothing new shall begin. */
+  readonly stopping: AbortSignal
+  /** Aborts when what is under way must end. */
+  readonly deadline: AbortSignal
+}
+
+/** A granted call is sent within this, or everything is given back: the grant may be out of date. */
+const sendWithinMs = 1000
+const heldAgainMs = 500
+
+/** All that a step needs to know of the item at hand. */
+interface Work {
+  readonly job: GenerateJob
+  readonly item: string
+  readonly attempt: OpenAttempt
+  readonly wanted: Wanted
+  readonly tries: Tries
+  readonly policy: Policy
+}
+
+/**
+ * Makes one item's image and settles it, or says what shall happen next: claim, look, slot, grant, send, receive,
+ * check, store, settle. All the branches are here.
+ */
+export async function generateItem(parts: GenerateParts, job: GenerateJob): Promise<Verdict> {
+  const attempt = parts.attempts.begin(workOf(job))
+  try {
+    return await climb(parts, job, attempt)
+  } catch (error) {
+    if (error instanceof Failure && error.class === 'engine_away') return again(1000 * (1 + parts.random.number()))
+    throw error
+  } finally {
+    parts.attempts.end(attempt)
+  }
+}
+
+async function climb(parts: GenerateParts, job: GenerateJob, attempt: OpenAttempt): Promise<Verdict> {
+  const { keys, epoch, attempts, random } = parts
+  const claim = await epoch.guarded((redis, runId) =>
+    claimItem(redis, keys, runId, attempt.hold, (other) => attempts.runs(other)),
+  )
+  switch (claim.kind) {
+    case 'settled':
+      return done
+    case 'held':
+      return again(heldAgainMs * (1 + random.number()))
+    case 'wait':
+      // Redis may have been flushed under a connection that still stands.
+      await epoch.check()
+      return again(claim.waitMs + 500 * random.number())
+    case 'no_batch':
+      return (await parts.settle.hasEnded(job.batch, job.round)) ? done : again(2000 * (1 + random.number()))
+    case 'claimed':
+  }
+  attempt.url = claim.url
+  const work: Work = {
+    job,
+    item: itemId(job.batch, job.item.index),
+    attempt,
+    wanted: wantedOf(job),
+    tries: claim.tries,
+    policy: { maxAttempts: job.max_attempts, retryUnknown: parts.retryUnknown },
+  }
+  return await makeOrFind(parts, work)
+}
+
+async function makeOrFind(parts: GenerateParts, work: Work): Promise<Verdict> {
+  let look: Look
+  try {
+    look = await parts.storage.persist('read', () => lookForOutput(parts.store, work.wanted), parts.stopping)
+  } catch (error) {
+    return await giveBack(parts, work, nothingToBook, true, parts.stopping.aborted ? 0 : 1000, error)
+  }
+  if (look.kind === 'there') return await settleFound(parts, work, look, nothingToBook)
+  if (work.attempt.url !== undefined) {
+    const answered = { kind: 'url', url: work.attempt.url } as const
+    return await keepImage(parts, work, answered, look.standing, work.tries)
+  }
+  const spent = exhausted(work.tries, work.policy)
+  if (spent !== undefined) return await settleFailed(parts, work, spent, nothingToBook)
+  return await payForImage(parts, work, look.standing)
+}
+
+/** Slot, grant, call: the only way to a paid call. */
+async function payForImage(parts: GenerateParts, work: Work, standing: Standing | undefined): Promise<Verdict> {
+  const { keys, epoch, clock } = parts
+  const { attempt, job } = work
+  let slot: Slot
+  try {
+    slot = await parts.slots.take(job.priority, parts.stopping)
+  } catch {
+    // This process stops; another one goes on.
+    return await giveBack(parts, work, nothingToBook, false, 0)
+  }
+  try {
+    const priceNano = job.item.price_nano ?? 0
+    const askedAt = clock.monotonic()
+    let grant: Grant
+    try {
+      grant = await epoch.guarded((redis, runId) =>
+        grantCall(redis, keys, runId, attempt.hold, { priceNano, probe: slot.probe }),
+      )
+    } catch {
+      // The grant may have been given and its answer lost. Nothing was sent: that must not look like a call.
+      return await giveBack(parts, work, nothingToBook, false, 1000)
+    }
+    if (grant === 'settled' || grant === 'lost') return again(0)
+    if (grant !== 'granted') return await giveBack(parts, work, nothingToBook, false, grant === 'wait' ? 1000 : 200)
+    attempt.calling = true
+    attempt.reservedNano = priceNano
+    if (parts.stopping.aborted || clock.monotonic() - askedAt > sendWithinMs) {
+      return await giveBack(parts, work, nothingToBook, false, 0)
+    }
+    parts.metrics.slot('taken', job.priority)
+    return await call(parts, work, slot, standing)
+  } finally {
+    slot.release()
+  }
+}
+
+async function call(parts: GenerateParts, work: Work, slot: Slot, standing: Standing | undefined): Promise<Verdict> {
+  const { clock, provider } = parts
+  const { item, model, prompt, parameters, extra } = { ...work.job.item, item: work.item }
+  const sentAt = clock.monotonic()
+  let answer: ProviderAnswer
+  try {
+    answer = await provider.generateImage({
+      model,
+      prompt,
+      parameters,
+      ...(extra === undefined ? {} : { extra }),
+      idempotencyKey: `${item}-${String(work.tries.calls + 1)}`,
+      signal: parts.deadline,
+    })
+  } catch (error) {
+    const failure = toFailure(error)
+    parts.metrics.providerCall(failure.class, clock.monotonic() - sentAt)
+    await parts.pace.note(error instanceof ProviderFailure ? error.pace : {}, clock.monotonic() - sentAt, failure)
+    return await fail(parts, work, failure, { sent: true, probe: slot.probe })
+  }
+  parts.metrics.providerCall('ok', clock.monotonic() - sentAt)
+  await parts.pace.note(answer.pace, clock.monotonic() - sentAt)
+  const url = answer.image.kind === 'url' ? answer.image.url : undefined
+  // Where another attempt took over meanwhile it has booked this very call, and the image is still ours to keep.
+  await recordAnswer(parts.redis, parts.keys, work.attempt.hold, url)
+  work.attempt.calling = false
+  work.attempt.url = url
+  const { calls, costNano } = work.tries
+  const tries = { ...work.tries, calls: calls + 1, costNano: costNano + work.attempt.reservedNano }
+  parts.metrics.paid(work.attempt.reservedNano)
+  return await keepImage(parts, work, answer.image, standing, tries)
+}
+
+/** From a paid answer to a stored output: bytes, check, upload. */
+async function keepImage(
+  parts: GenerateParts,
+  work: Work,
+  answered: ProviderAnswer['image'],
+  standing: Standing | undefined,
+  tries: Tries,
+): Promise<Verdict> {
+  const { job } = work
+  let there: Look & { kind: 'there' }
+  try {
+    const image = await receiveChecked(parts, answered)
+    const output = {
+      ...image,
+      wanted: work.wanted,
+      batch: job.batch,
+      cacheControl: job.cache_control,
+      costNano: job.item.price_nano === null ? null : tries.costNano,
+    }
+    there = await parts.storage.persist('write', () => storeOutput(parts.store, output, standing), parts.deadline)
+  } catch (error) {
+    if (parts.deadline.aborted) return await giveBack(parts, work, nothingToBook, true, 0)
+    return await fail(parts, { ...work, tries }, toFailure(error), { sent: false, probe: false })
+  }
+  return await settleFound(parts, work, there, nothingToBook)
+}
+
+/** A link that gave something broken may give it whole the second time, which is free. */
+async function receiveChecked(
+  parts: GenerateParts,
+  answered: ProviderAnswer['image'],
+): Promise<{ bytes: Buffer; checked: CheckedImage }> {
+  const bytes = await receiveImage(parts, answered, parts.deadline)
+  try {
+    return { bytes, checked: await checkImage(bytes) }
+  } catch (error) {
+    if (answered.kind === 'bytes') throw error
+  }
+  const second = await receiveImage(parts, answered, parts.deadline)
+  return { bytes: second, checked: await checkImage(second) }
+}
+
+async function fail(
+  parts: GenerateParts,
+  work: Work,
+  failure: Failure,
+  call: { sent: boolean; probe: boolean },
+): Promise<Verdict> {
+  const { redis, keys } = parts
+  const booking = bookingOf(failure, { ...call, priceNano: work.job.item.price_nano ?? 0 })
+  let suspicion: 'first' | 'same' | 'closed' | undefined
+  if (failure.class === 'provider_closed') await closeLane(redis, keys, 'provider', 'provider_auth', failure.message)
+  if (failure.class === 'provider_suspect') suspicion = await noteSuspect(redis, keys, work.item, failure.message)
+  if (failure.class === 'transient' || failure.class === 'not_sent') await noteTransient(redis, keys, failure.message)
+  const decision = decide(failure, work.tries, booking, work.policy, suspicion, parts.random.number())
+  parts.log.debug({ item: work.item, class: failure.class, decision: decision.kind, err: failure }, 'a step failed')
+  if (decision.kind === 'settle') return await settleFailed(parts, work, decision.error, booking)
+  return await giveBack(parts, work, booking, false, decision.afterMs)
+}
+
+async function settleFound(
+  parts: GenerateParts,
+  work: Work,
+  there: Look & { kind: 'there' },
+  booking: Booking,
+): Promise<Verdict> {
+  const outcome: Outcome = {
+    id: work.item,
+    custom_id: work.job.item.custom_id,
+    status: there.own ? 'succeeded' : 'reused',
+    response: responseOf(work.item, there.image, parts.clock.now()),
+    error: null,
+  }
+  return await parts.settle.settle(work.job, work.attempt.hold, {
+    outcome,
+    booking,
+    ownObjectCostNano: there.own ? there.costNano : undefined,
+  })
+}
+
+async function settleFailed(parts: GenerateParts, work: Work, error: ResultError, booking: Booking): Promise<Verdict> {
+  const outcome: Outcome = {
+    id: work.item,
+    custom_id: work.job.item.custom_id,
+    status: 'failed',
+    response: null,
+    error,
+  }
+  return await parts.settle.settle(work.job, work.attempt.hold, { outcome, booking, ownObjectCostNano: undefined })
+}
+
+async function giveBack(
+  parts: GenerateParts,
+  work: Work,
+  booking: Booking,
+  keepUrl: boolean,
+  afterMs: number,
+  error?: unknown,
+): Promise<Verdict> {
+  await putBack(parts.redis, parts.keys, work.attempt.hold, booking, keepUrl)
+  if (error !== undefined && !parts.stopping.aborted) throw error
+  return again(afterMs)
+}
+
+/** Our own failures pass; anything else is a bug, taken for transient so that it loses nothing, and told whole. */
+function toFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error
+  return new Failure({
+    class: 'transient',
+    code: 'provider_error',
+    message: 'An unexpected fault in the worker; it is in its log.',
+    cause: error,
+  })
+}
+
+function workOf(job: GenerateJob): {
+  tenant: string
+  batch: string
+  priority: Priority
+  index: number
+  round: number
+  stem: string
+} {
+  const { tenant, batch, priority, round, item } = job
+  return { tenant, batch, priority, round, index: item.index, stem: stemOf(item.key) }
+}
+
+function wantedOf(job: GenerateJob): Wanted {
+  return {
+    tenant: job.tenant,
+    key: job.item.key,
+    item: itemId(job.batch, job.item.index),
+    fingerprint: job.item.fingerprint,
+    overwrite: job.overwrite,
+  }
+}
+
+/** The answer's body in OpenAI's shape, around the output. */
+export function responseOf(item: string, image: OutputImage, nowMs: number): Outcome['response'] {
+  return { status_code: 200, request_id: item, body: { created: Math.floor(nowMs / 1000), data: [image] } }
+}
