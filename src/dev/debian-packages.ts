@@ -6,27 +6,36 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /** Whether packages can be had by apt here: Debian, Ubuntu and their like. */
-export async function hasApt(): Promise<boolean> {
-  const found = await Promise.all([works('apt-get', ['--version']), works('dpkg-deb', ['--version'])])
+export async function hasApt(env: NodeJS.ProcessEnv): Promise<boolean> {
+  const found = await Promise.all(['apt-get', 'dpkg-deb'].map(async (program) => works(program, ['--version'], env)))
   return found.every(Boolean)
 }
 
+export interface UnpackOptions {
+  readonly wanted: string
+  /** The folder to make; not there yet. */
+  readonly into: string
+  readonly env: NodeJS.ProcessEnv
+  readonly say: (line: string) => void
+}
+
 /**
- * Unpacks a Debian package and the libraries that it needs and this system lacks into `into`, which must not exist yet.
+ * Unpacks a Debian package and the libraries that it needs and this system lacks into a folder.
  * Needs no root, installs nothing, starts no service. Throws one line when apt cannot get the packages.
  */
-export async function unpackDebianPackage(wanted: string, into: string, say: (line: string) => void): Promise<void> {
+export async function unpackDebianPackage(options: UnpackOptions): Promise<void> {
+  const { wanted, into, env, say } = options
   await mkdir(dirname(into), { recursive: true })
   const work = await mkdtemp(join(dirname(into), `.${basename(into)}-`))
   try {
-    const apt = await openApt(work, wanted, say)
+    const apt = await openApt(work, options)
     const packages = [wanted, ...(await missingLibraries(apt, wanted))]
     say(`getting ${packages.join(', ')}`)
     const archives = join(work, 'archives')
     await mkdir(archives)
-    await download(apt, packages, archives, work, say)
+    await download(apt, packages, archives, options)
     const root = join(work, 'root')
-    for (const archive of await readdir(archives)) await run('dpkg-deb', ['-x', join(archives, archive), root])
+    for (const archive of await readdir(archives)) await command('dpkg-deb', ['-x', join(archives, archive), root], env)
     await rename(root, into).catch(async (error: unknown) => {
       // Two can be started together: the other's is as good as ours.
       if ((await readdir(into).catch(() => [])).length === 0) throw error
@@ -46,47 +55,46 @@ export async function unpackedEnv(root: string, env: NodeJS.ProcessEnv): Promise
 
 /** apt's options for this run: its cache is ours, so that no root is needed; the lists are ours where the system has none. */
 interface Apt {
-  options: string[]
+  readonly options: string[]
+  readonly env: NodeJS.ProcessEnv
+  readonly work: string
 }
 
-async function openApt(work: string, wanted: string, say: (line: string) => void): Promise<Apt> {
+async function openApt(work: string, { wanted, env, say }: UnpackOptions): Promise<Apt> {
   const cache = join(work, 'cache')
   await mkdir(join(cache, 'archives', 'partial'), { recursive: true })
   const apt: Apt = {
     options: ['-o', `Dir::Cache=${cache}`, '-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User=root'],
+    env: { ...env, LC_ALL: 'C' }, // its answers are read
+    work,
   }
-  if (!(await isKnown(apt, wanted))) await updateLists(apt, work, say)
+  if (!(await isKnown(apt, wanted))) await updateLists(apt, say)
   if (!(await isKnown(apt, wanted))) throw new Error(`apt knows no package ${wanted} here`)
   return apt
 }
 
-async function updateLists(apt: Apt, work: string, say: (line: string) => void): Promise<void> {
+async function updateLists(apt: Apt, say: (line: string) => void): Promise<void> {
   say("getting apt's package lists (about 20 MB, once)")
-  const lists = join(work, 'lists')
+  const lists = join(apt.work, 'lists')
   await mkdir(join(lists, 'partial'), { recursive: true })
   apt.options.push('-o', `Dir::State::lists=${lists}`)
-  await command('apt-get', [...apt.options, '--quiet', 'update'])
+  await command('apt-get', [...apt.options, '--quiet', 'update'], apt.env)
 }
 
-async function download(
-  apt: Apt,
-  packages: string[],
-  archives: string,
-  work: string,
-  say: (line: string) => void,
-): Promise<void> {
-  const get = (): Promise<string> => command('apt-get', [...apt.options, '--quiet', 'download', ...packages], archives)
+async function download(apt: Apt, packages: string[], archives: string, { say }: UnpackOptions): Promise<void> {
+  const get = async (): Promise<string> =>
+    command('apt-get', [...apt.options, '--quiet', 'download', ...packages], apt.env, archives)
   const ownLists = apt.options.some((option) => option.startsWith('Dir::State::lists='))
   await get().catch(async (error: unknown) => {
     if (ownLists) throw error
     // The system's lists can be old: they then name versions that the mirror has no more.
-    await updateLists(apt, work, say)
+    await updateLists(apt, say)
     await get()
   })
 }
 
 async function isKnown(apt: Apt, name: string): Promise<boolean> {
-  const policy = await command('apt-cache', [...apt.options, 'policy', name])
+  const policy = await command('apt-cache', [...apt.options, 'policy', name], apt.env)
   return /^ {2}Candidate: (?!\(none\))/m.test(policy)
 }
 
@@ -95,11 +103,11 @@ async function missingLibraries(apt: Apt, wanted: string): Promise<string[]> {
   const found = new Set<string>()
   let next = [wanted]
   while (next.length > 0) {
-    const answer = await command('apt-cache', [...apt.options, 'depends', '--important', ...next])
+    const answer = await command('apt-cache', [...apt.options, 'depends', '--important', ...next], apt.env)
     const fresh = new Set<string>()
     for (const name of dependencies(answer)) {
       const needed = /^(lib|lua)/.test(name) || name.endsWith('-tools')
-      if (needed && name !== wanted && !found.has(name) && !(await isInstalled(name))) fresh.add(name)
+      if (needed && name !== wanted && !found.has(name) && !(await isInstalled(apt, name))) fresh.add(name)
     }
     for (const name of fresh) found.add(name)
     next = [...fresh]
@@ -108,7 +116,7 @@ async function missingLibraries(apt: Apt, wanted: string): Promise<string[]> {
 }
 
 /** Names after `Depends:` in what `apt-cache depends` printed; of alternatives (`|Depends:`), the first. */
-function dependencies(answer: string): string[] {
+export function dependencies(answer: string): string[] {
   const names: string[] = []
   let isAlternative = false
   for (const line of answer.split('\n')) {
@@ -120,26 +128,24 @@ function dependencies(answer: string): string[] {
   return names
 }
 
-async function isInstalled(name: string): Promise<boolean> {
-  const status = await command('dpkg-query', ['--show', '--showformat=${db:Status-Abbrev}\n', name]).catch(() => '')
+async function isInstalled(apt: Apt, name: string): Promise<boolean> {
+  const status = await command('dpkg-query', ['--show', '--showformat=${db:Status-Abbrev}\n', name], apt.env).catch(
+    () => '',
+  )
   return /^ii/m.test(status)
 }
 
-async function works(program: string, args: string[]): Promise<boolean> {
-  return command(program, args).then(
+async function works(program: string, args: string[], env: NodeJS.ProcessEnv): Promise<boolean> {
+  return command(program, args, env).then(
     () => true,
     () => false,
   )
 }
 
-async function command(program: string, args: string[], cwd?: string): Promise<string> {
-  const options = {
-    env: { ...process.env, LC_ALL: 'C' },
-    maxBuffer: 64 * 2 ** 20,
-    ...(cwd === undefined ? {} : { cwd }),
-  }
+async function command(program: string, args: string[], env: NodeJS.ProcessEnv, cwd?: string): Promise<string> {
   try {
-    return (await run(program, args, options)).stdout
+    const { stdout } = await run(program, args, { env, maxBuffer: 64 * 2 ** 20, ...(cwd === undefined ? {} : { cwd }) })
+    return stdout
   } catch (error) {
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error)
     const line = said.split('\n').find((text) => text.startsWith('E:')) ?? said.trim().split('\n').at(-1) ?? ''

@@ -39,7 +39,7 @@ export async function findRedis(options: FindRedisOptions): Promise<RedisProgram
   if (process.platform === 'linux') {
     const unpacked = await unpackedProgram(unpackInto, env)
     if (unpacked !== undefined) return unpacked
-    if (await hasApt()) {
+    if (await hasApt(env)) {
       say(`no Redis on PATH: unpacking one into ${unpackInto} (no root needed, nothing is installed)`)
       const program = await unpack(unpackInto, env, say).catch((error: unknown) => {
         whyNot = ` (${error instanceof Error ? error.message : String(error)})`
@@ -53,7 +53,7 @@ export async function findRedis(options: FindRedisOptions): Promise<RedisProgram
 
 async function unpack(into: string, env: NodeJS.ProcessEnv, say: (line: string) => void): Promise<RedisProgram> {
   await rm(into, { recursive: true, force: true }) // one that does not run, or there would be no need
-  await unpackDebianPackage('redis-server', into, say)
+  await unpackDebianPackage({ wanted: 'redis-server', into, env, say })
   const program = await unpackedProgram(into, env)
   if (program === undefined)
     throw new Error("the unpacked redis-server does not run: is one of the system's libraries missing?")

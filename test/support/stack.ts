@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
@@ -39,7 +38,7 @@ export async function startTestStack(env: NodeJS.ProcessEnv, say: (line: string)
     ? await startContainers(givenRedis === undefined, givenS3 === undefined)
     : await startLocal(givenRedis === undefined, givenS3 === undefined, say)
   const redisUrl = givenRedis ?? parts.redisUrl
-  const s3 = givenS3 ?? parts.s3 ?? (existsSync('src/dev/s3/main.ts') ? undefined : localS3('http://127.0.0.1:1'))
+  const s3 = givenS3 ?? parts.s3
   if (redisUrl === undefined || s3 === undefined) throw new Error('a part of the test stack did not start')
   const kind = useDocker ? 'container' : 'local program'
   const redisKind = givenRedis === undefined ? `${kind}${useDocker ? ` ${images.redis}` : ''}` : 'given'
@@ -97,7 +96,7 @@ async function startLocal(needsRedis: boolean, needsS3: boolean, say: (line: str
     folder,
     say,
     ...(needsRedis ? { redis: {} } : {}),
-    ...(needsS3 && existsSync('src/dev/s3/main.ts') ? { s3: { bucket: 'cratework-test', ...credentials } } : {}),
+    ...(needsS3 ? { s3: { bucket: 'cratework-test', ...credentials } } : {}),
   })
   return {
     redisUrl: stack.redis?.url,
