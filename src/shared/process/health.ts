@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Config } from '../config/config.ts'
 import type { Clock } from './clock.ts'
+import { within } from './deadline.ts'
 import { ListenFault, listen } from './listen.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -23,19 +24,12 @@ export function newReadiness(
   let stopping = false
 
   async function answers(name: string, check: () => Promise<unknown>): Promise<[string, 'ok' | 'failed']> {
-    const timer = new AbortController()
-    const late = parts.clock.sleep(checkDeadlineMs, timer.signal).then(() => {
-      throw new Error(`no answer within ${String(checkDeadlineMs)} ms`)
-    })
     try {
-      await Promise.race([check(), late])
+      await within(parts.clock, checkDeadlineMs, check())
       return [name, 'ok']
     } catch (error) {
       parts.log.warn({ err: error, check: name }, 'not ready')
       return [name, 'failed']
-    } finally {
-      late.catch(() => undefined)
-      timer.abort()
     }
   }
 

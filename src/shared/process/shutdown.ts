@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import type { Clock } from './clock.ts'
+import { DeadlinePassed, within } from './deadline.ts'
 import type { Log } from './log.ts'
 
 /** The part of `process` that is used; a test hands in its own. */
@@ -40,21 +41,13 @@ export function onShutdown(
   })
 
   async function finish(): Promise<number> {
-    const timer = new AbortController()
-    const late = parts.clock.sleep(graceMs, timer.signal).then(
-      () => 'late' as const,
-      () => 'in time' as const,
-    )
     try {
-      const result = await Promise.race([stop(), late])
-      if (result !== 'late') return 0
-      parts.log.error({ grace_ms: graceMs }, 'not everything ended within SHUTDOWN_GRACE_MS')
-      return 1
+      await within(parts.clock, graceMs, stop())
+      return 0
     } catch (error) {
-      parts.log.error({ err: error }, 'stopping failed')
+      const late = error instanceof DeadlinePassed
+      parts.log.error({ err: error }, late ? 'not everything ended within SHUTDOWN_GRACE_MS' : 'stopping failed')
       return 1
-    } finally {
-      timer.abort()
     }
   }
 
