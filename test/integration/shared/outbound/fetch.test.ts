@@ -70,6 +70,18 @@ describe('createOutbound', () => {
     expect((await outbound.request(to(`${server.origin}/a.png`, trusted))).status).toBe(200)
   })
 
+  it('lets private reach to no address at which clouds hand out credentials, not by name either', async () => {
+    const cloud = createOutbound({
+      clock: systemClock,
+      resolveAll: (_host, done) => {
+        done(null, [{ address: '169.254.169.254', family: 4 }])
+      },
+    })
+    const request = cloud.request(to('http://metadata.example/'))
+    await expect(request).rejects.toMatchObject({ reason: 'forbidden_address', allowedBy: undefined })
+    await cloud.close()
+  })
+
   it('does not serve a strict request over a connection that a lenient one opened', async () => {
     await using server = await bareServer(() => httpAnswer(200, { 'keep-alive': 'timeout=60' }))
     const name = `http://localhost:${String(server.port)}/`
@@ -236,6 +248,8 @@ describe('createOutbound', () => {
       const minRate = { bytes: 15, windowMs: 200 }
       await using slow = await bareServer(dripping(150, 100))
       await expect(outbound.request(to(slow.origin, { minRate }))).rejects.toMatchObject({ reason: 'too_slow' })
+      await using stalling = await bareServer(() => `HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n${'x'.repeat(500)}`)
+      await expect(outbound.request(to(stalling.origin, { minRate }))).rejects.toMatchObject({ reason: 'too_slow' })
       await using steady = await bareServer(dripping(20, 25))
       expect((await outbound.request(to(steady.origin, { minRate }))).body).toHaveLength(250)
     })

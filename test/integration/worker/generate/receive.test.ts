@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { Failure } from '../../../../src/shared/failures/failure.ts'
 import { createOutbound } from '../../../../src/shared/outbound/fetch.ts'
+import { OutboundError } from '../../../../src/shared/outbound/outbound-error.ts'
 import { systemClock } from '../../../../src/shared/process/clock.ts'
 import { receiveImage } from '../../../../src/worker/generate/receive.ts'
 import { bareServer, httpAnswer } from '../../../support/bare-server.ts'
@@ -98,6 +99,20 @@ describe('receiveImage', () => {
     const sum = given.clock.sleptMs.reduce((total, ms) => total + ms, 0)
     expect(sum).toBeGreaterThan(25_000)
     expect(sum).toBeLessThanOrEqual(60_000)
+  })
+
+  it('starts no download later than a minute after the first, however long each takes to fail', async () => {
+    const given = parts('http://127.0.0.1:1')
+    let downloads = 0
+    const request = async (): Promise<never> => {
+      downloads += 1
+      await given.clock.sleep(25_000)
+      throw new OutboundError({ reason: 'timeout', message: 'no whole answer within 25 s', sent: true })
+    }
+    const slow = { request, close: async () => Promise.resolve() }
+    const running = receiveImage({ ...given, outbound: slow }, link('https://shop.example/a.png'))
+    await expect(running).rejects.toMatchObject(lost)
+    expect(downloads).toBe(3)
   })
 
   it('waits as long as a broken host asks', async () => {

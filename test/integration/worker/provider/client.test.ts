@@ -8,7 +8,8 @@ import { bareServer, httpAnswer } from '../../../support/bare-server.ts'
 import type { AddressInfo } from 'node:net'
 import type { ImageRequest, Provider, ProviderAnswer } from '../../../../src/worker/provider/client.ts'
 
-const key = 'rc_live_0123456789abcdef'
+// Of no known form, so that only what knows it can cut it out.
+const key = 'test-key-0123456789'
 const open: Provider[] = []
 afterEach(async () => {
   await Promise.all(open.splice(0).map(async (provider) => provider.close()))

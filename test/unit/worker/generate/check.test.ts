@@ -43,7 +43,8 @@ describe('checkImage', () => {
   it.each(['png', 'jpeg', 'webp', 'avif'])('refuses a %s that is cut anywhere', async (format) => {
     const image = imageOf(format)
     for (const part of [0.02, 0.3, 0.5, 0.9, 0.97]) {
-      await expect(checkImage(image.subarray(0, Math.floor(image.length * part)))).rejects.toMatchObject(refusal)
+      const cut = image.subarray(0, Math.floor(image.length * part))
+      await expect(checkImage(cut)).rejects.toMatchObject(refusal)
     }
   })
 
@@ -64,6 +65,12 @@ describe('checkImage', () => {
     ['a script behind the magic of a JPEG', Buffer.from('ffd8ffe0', 'hex').toString('latin1').concat('/*<script>*/')],
   ])('refuses %s', async (_what, bytes) => {
     await expect(checkImage(Buffer.from(bytes))).rejects.toMatchObject(refusal)
+  })
+
+  it('never lets sharp near what is not on the list: it would draw an SVG and open the files in it', async () => {
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+    await expect(sharp(svg).metadata()).resolves.toMatchObject({ format: 'svg' })
+    await expect(checkImage(svg)).rejects.toThrow('is not a PNG, JPEG, WebP or AVIF image')
   })
 
   it('refuses formats that nobody asked for, whole as they may be', async () => {
