@@ -132,7 +132,7 @@ export function checkUrl(text: string, rules: UrlRules): string | undefined {
 }
 
 /** Non-standard ports are how a URL is made to speak to a mail server or a Redis. The parser drops standard ones. */
-export function portFault(url: URL, rules: UrlRules): UrlFault | undefined {
+function portFault(url: URL, rules: UrlRules): UrlFault | undefined {
   if (url.port === '' || rules.allowPrivate) return undefined
   return { reason: 'forbidden_port', message: `must not name port ${url.port}`, allowedBy: 'allowPrivate' }
 }
