@@ -4,6 +4,7 @@ import type { Clock } from '../shared/process/clock.ts'
 import type { Redis } from '../shared/redis/connect.ts'
 import type { Keys } from '../shared/redis/keys.ts'
 import { defineScript } from '../shared/redis/script.ts'
+import type { Rebuilt } from './rebuild.ts'
 
 const setScript = defineScript({
   file: new URL('./set-epoch.lua', import.meta.url),
@@ -19,8 +20,8 @@ export interface EpochParts {
   readonly keys: Keys
   readonly clock: Clock
   readonly lockMs: number
-  /** Brings what the ledger knows into Redis; says how many live batches the ledger has. */
-  readonly rebuild: () => Promise<{ batches: number }>
+  /** Brings what the ledger knows into Redis. */
+  readonly rebuild: () => Promise<Rebuilt>
   readonly onError: (error: Error) => void
 }
 
@@ -56,9 +57,10 @@ export function watchEpoch(parts: EpochParts): Epoch {
     const info = await redis.info('server')
     const current = /run_id:(\w+)/.exec(info)?.[1]
     if (current === undefined) throw new Error('Redis does not say its run_id')
-    if ((await redis.hget(keys.epoch, 'run_id')) !== current) {
+    const known = await redis.hget(keys.epoch, 'run_id')
+    if (known !== current) {
       runId = undefined
-      await withLease(current)
+      await withLease(current, known === null)
     }
     // Others may take a process that was cut off for longer than half a lease for dead: let them speak first.
     if (cutAt !== undefined && clock.monotonic() - cutAt > parts.lockMs / 2)
@@ -68,15 +70,18 @@ export function watchEpoch(parts: EpochParts): Epoch {
   }
 
   /** One process holds Redis against the ledger; two would do no harm, but the work twice. */
-  async function withLease(current: string): Promise<void> {
+  async function withLease(current: string, empty: boolean): Promise<void> {
     for (;;) {
       const mine = await redis.set(keys.lease('rebuild'), current, 'PX', 30_000, 'NX')
       if (mine === 'OK') break
       await clock.sleep(250)
       if ((await redis.hget(keys.epoch, 'run_id')) === current) return
     }
-    const { batches } = await parts.rebuild()
-    await setScript(redis, { epoch: keys.epoch }, { run_id: current, quiet_ms: batches === 0 ? 0 : parts.lockMs })
+    const { live, lost } = await parts.rebuild()
+    // A Redis that came back older may have forgotten a claim on any live batch. One that was empty has only batches
+    // that came since, and nobody claims without an epoch.
+    const quiet = (empty ? lost : live) > 0
+    await setScript(redis, { epoch: keys.epoch }, { run_id: current, quiet_ms: quiet ? parts.lockMs : 0 })
     await redis.del(keys.lease('rebuild'))
   }
 

@@ -20,7 +20,7 @@ import type { Redis } from '../shared/redis/connect.ts'
 import type { Keys } from '../shared/redis/keys.ts'
 import type { Epoch } from './epoch.ts'
 import type { FeedTrigger } from './feed-trigger.ts'
-import { responseOf } from './generate/generate.ts'
+import { responseOf } from './generate/endings.ts'
 import { lookForOutput } from './generate/look.ts'
 import type { Pace } from './pace.ts'
 

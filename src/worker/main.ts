@@ -49,6 +49,12 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
     log.warn({ err: error }, 'a background step failed; it comes again')
   }
 
+  const readiness = newReadiness(shared, {
+    redis: () => redis.ping(),
+    storage: () => store.head('lanes/storage.json'),
+  })
+  const health = await startHealthServer(shared, readiness)
+
   const provider = createProvider({
     apiKey: config.provider.apiKey,
     baseUrl: config.provider.baseUrl,
@@ -148,7 +154,7 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
       queue: generateQueue(priority),
       data: generateJob,
       concurrency: places,
-      handle: (job) => generateItem(generating, job),
+      handle: (job) => patiently(() => generateItem(generating, job)),
     }),
   )
   const others: Consumer[] = [
@@ -177,11 +183,6 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
   })
   const sweeper = startSweeper({ ...shared, epoch, cache, process: attempts.process })
 
-  const readiness = newReadiness(shared, {
-    redis: () => redis.ping(),
-    storage: () => store.head('lanes/storage.json'),
-  })
-  const health = await startHealthServer(shared, readiness)
   log.info({ process: attempts.process, metricsPort: health.port }, 'worker is running')
 
   async function stopAll(): Promise<void> {

@@ -15,14 +15,22 @@ export interface RebuildParts {
 
 const chunksAtOnce = 16
 
+export interface Rebuilt {
+  /** Batches that the ledger calls live. */
+  readonly live: number
+  /** Of these, batches that Redis did not have. */
+  readonly lost: number
+}
+
 /** Brings every batch that the ledger calls live, and that Redis does not have, back into Redis. */
-export async function rebuild(parts: RebuildParts): Promise<{ batches: number }> {
-  let batches = 0
+export async function rebuild(parts: RebuildParts): Promise<Rebuilt> {
+  let live = 0
+  let lost = 0
   for await (const marker of listMarkers(parts.store)) {
-    await reviveBatch(parts, marker)
-    batches += 1
+    live += 1
+    if ((await reviveBatch(parts, marker)) !== 'exists') lost += 1
   }
-  return { batches }
+  return { live, lost }
 }
 
 /**

@@ -1,79 +1,33 @@
-import type { Priority } from '../../shared/contract/priority.ts'
-import { itemId } from '../../shared/contract/ids.ts'
-import type { OutputImage, ResultError } from '../../shared/contract/result.ts'
 import { claimItem, type Tries } from '../../shared/batch/claim.ts'
 import { grantCall, type Grant } from '../../shared/batch/grant.ts'
-import type { Outcome } from '../../shared/batch/outcome.ts'
-import { nothingToBook, putBack, type Booking } from '../../shared/batch/put-back.ts'
+import { nothingToBook } from '../../shared/batch/put-back.ts'
 import { recordAnswer } from '../../shared/batch/record-answer.ts'
+import { itemId } from '../../shared/contract/ids.ts'
 import { Failure } from '../../shared/failures/failure.ts'
-import { closeLane, noteSuspect, noteTransient } from '../../shared/lanes/lane.ts'
-import { stemOf } from '../../shared/intake/output-key.ts'
-import type { Store } from '../../shared/ledger/store.ts'
-import type { Clock } from '../../shared/process/clock.ts'
-import type { Log } from '../../shared/process/log.ts'
-import type { Metrics } from '../../shared/process/metrics.ts'
-import type { Random } from '../../shared/process/random.ts'
 import type { GenerateJob } from '../../shared/queues/jobs.ts'
 import { again, done, type Verdict } from '../../shared/queues/verdict.ts'
-import type { Redis } from '../../shared/redis/connect.ts'
-import type { Keys } from '../../shared/redis/keys.ts'
-import type { Attempts, OpenAttempt } from '../attempts.ts'
-import type { Epoch } from '../epoch.ts'
-import type { Pace } from '../pace.ts'
-import type { Provider, ProviderAnswer } from '../provider/client.ts'
+import type { OpenAttempt } from '../attempts.ts'
+import type { ProviderAnswer } from '../provider/client.ts'
 import { ProviderFailure } from '../provider/errors.ts'
-import type { Slot, Slots } from '../slots.ts'
-import type { StorageGate } from '../storage-gate.ts'
+import type { Slot } from '../slots.ts'
 import { checkImage, type CheckedImage } from './check.ts'
-import { bookingOf, decide, exhausted, type Policy } from './decide.ts'
-import { lookForOutput, type Look, type Standing, type Wanted } from './look.ts'
-import { receiveImage, type ReceiveParts } from './receive.ts'
-import type { SettleStep } from './settle-step.ts'
+import { exhausted } from './decide.ts'
+import { fail, giveBack, settleFailed, settleFound } from './endings.ts'
+import { lookForOutput, type Look, type Standing } from './look.ts'
+import { receiveImage } from './receive.ts'
 import { storeOutput } from './store-output.ts'
-
-export interface GenerateParts extends ReceiveParts {
-  readonly redis: Redis
-  readonly keys: Keys
-  readonly store: Store
-  readonly random: Random
-  readonly clock: Clock
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly attempts: Attempts
-  readonly epoch: Epoch
-  readonly slots: Slots
-  readonly storage: StorageGate
-  readonly provider: Provider
-  readonly pace: Pace
-  readonly settle: SettleStep
-  readonly retryUnknown: boolean
-  /** Aborts when nothing new shall begin. */
-  readonly stopping: AbortSignal
-  /** Aborts when what is under way must end. */
-  readonly deadline: AbortSignal
-}
+import { holdOf, wantedOf, type GenerateParts, type Work } from './work.ts'
 
 /** A granted call is sent within this, or everything is given back: the grant may be out of date. */
 const sendWithinMs = 1000
 const heldAgainMs = 500
-
-/** All that a step needs to know of the item at hand. */
-interface Work {
-  readonly job: GenerateJob
-  readonly item: string
-  readonly attempt: OpenAttempt
-  readonly wanted: Wanted
-  readonly tries: Tries
-  readonly policy: Policy
-}
 
 /**
  * Makes one item's image and settles it, or says what shall happen next: claim, look, slot, grant, send, receive,
  * check, store, settle. All the branches are here.
  */
 export async function generateItem(parts: GenerateParts, job: GenerateJob): Promise<Verdict> {
-  const attempt = parts.attempts.begin(workOf(job))
+  const attempt = parts.attempts.begin(holdOf(job))
   try {
     return await climb(parts, job, attempt)
   } catch (error) {
@@ -243,68 +197,6 @@ async function receiveChecked(
   return { bytes: second, checked: await checkImage(second) }
 }
 
-async function fail(
-  parts: GenerateParts,
-  work: Work,
-  failure: Failure,
-  call: { sent: boolean; probe: boolean },
-): Promise<Verdict> {
-  const { redis, keys } = parts
-  const booking = bookingOf(failure, { ...call, priceNano: work.job.item.price_nano ?? 0 })
-  let suspicion: 'first' | 'same' | 'closed' | undefined
-  if (failure.class === 'provider_closed') await closeLane(redis, keys, 'provider', 'provider_auth', failure.message)
-  if (failure.class === 'provider_suspect') suspicion = await noteSuspect(redis, keys, work.item, failure.message)
-  if (failure.class === 'transient' || failure.class === 'not_sent') await noteTransient(redis, keys, failure.message)
-  const decision = decide(failure, work.tries, booking, work.policy, suspicion, parts.random.number())
-  parts.log.debug({ item: work.item, class: failure.class, decision: decision.kind, err: failure }, 'a step failed')
-  if (decision.kind === 'settle') return await settleFailed(parts, work, decision.error, booking)
-  return await giveBack(parts, work, booking, false, decision.afterMs)
-}
-
-async function settleFound(
-  parts: GenerateParts,
-  work: Work,
-  there: Look & { kind: 'there' },
-  booking: Booking,
-): Promise<Verdict> {
-  const outcome: Outcome = {
-    id: work.item,
-    custom_id: work.job.item.custom_id,
-    status: there.own ? 'succeeded' : 'reused',
-    response: responseOf(work.item, there.image, parts.clock.now()),
-    error: null,
-  }
-  return await parts.settle.settle(work.job, work.attempt.hold, {
-    outcome,
-    booking,
-    ownObjectCostNano: there.own ? there.costNano : undefined,
-  })
-}
-
-async function settleFailed(parts: GenerateParts, work: Work, error: ResultError, booking: Booking): Promise<Verdict> {
-  const outcome: Outcome = {
-    id: work.item,
-    custom_id: work.job.item.custom_id,
-    status: 'failed',
-    response: null,
-    error,
-  }
-  return await parts.settle.settle(work.job, work.attempt.hold, { outcome, booking, ownObjectCostNano: undefined })
-}
-
-async function giveBack(
-  parts: GenerateParts,
-  work: Work,
-  booking: Booking,
-  keepUrl: boolean,
-  afterMs: number,
-  error?: unknown,
-): Promise<Verdict> {
-  await putBack(parts.redis, parts.keys, work.attempt.hold, booking, keepUrl)
-  if (error !== undefined && !parts.stopping.aborted) throw error
-  return again(afterMs)
-}
-
 /** Our own failures pass; anything else is a bug, taken for transient so that it loses nothing, and told whole. */
 function toFailure(error: unknown): Failure {
   if (error instanceof Failure) return error
@@ -314,31 +206,4 @@ function toFailure(error: unknown): Failure {
     message: 'An unexpected fault in the worker; it is in its log.',
     cause: error,
   })
-}
-
-function workOf(job: GenerateJob): {
-  tenant: string
-  batch: string
-  priority: Priority
-  index: number
-  round: number
-  stem: string
-} {
-  const { tenant, batch, priority, round, item } = job
-  return { tenant, batch, priority, round, index: item.index, stem: stemOf(item.key) }
-}
-
-function wantedOf(job: GenerateJob): Wanted {
-  return {
-    tenant: job.tenant,
-    key: job.item.key,
-    item: itemId(job.batch, job.item.index),
-    fingerprint: job.item.fingerprint,
-    overwrite: job.overwrite,
-  }
-}
-
-/** The answer's body in OpenAI's shape, around the output. */
-export function responseOf(item: string, image: OutputImage, nowMs: number): Outcome['response'] {
-  return { status_code: 200, request_id: item, body: { created: Math.floor(nowMs / 1000), data: [image] } }
 }

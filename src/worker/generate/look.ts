@@ -50,9 +50,7 @@ function keeps(wanted: Wanted, head: ObjectHead): boolean {
 }
 
 async function standingAt(store: Store, { tenant, key }: Wanted): Promise<Standing[]> {
-  const paths = endsInExt(key)
-    ? await pathsOfStem(store, outputPath(tenant, stemOf(key)))
-    : [outputPath(tenant, key)]
+  const paths = endsInExt(key) ? await pathsOfStem(store, outputPath(tenant, stemOf(key))) : [outputPath(tenant, key)]
   const found: Standing[] = []
   for (const path of paths) {
     const head = await store.head(path)

@@ -1,0 +1,87 @@
+import type { Outcome } from '../../shared/batch/outcome.ts'
+import { putBack, type Booking } from '../../shared/batch/put-back.ts'
+import type { OutputImage, ResultError } from '../../shared/contract/result.ts'
+import type { Failure } from '../../shared/failures/failure.ts'
+import { closeLane, noteSuspect, noteTransient } from '../../shared/lanes/lane.ts'
+import { again, type Verdict } from '../../shared/queues/verdict.ts'
+import { bookingOf, decide } from './decide.ts'
+import type { Look } from './look.ts'
+import type { GenerateParts, Work } from './work.ts'
+
+/** The ways in which an attempt ends. */
+
+/** A step failed: books what the call came to, tells the lane, and settles or gives back, as `decide` says. */
+export async function fail(
+  parts: GenerateParts,
+  work: Work,
+  failure: Failure,
+  call: { sent: boolean; probe: boolean },
+): Promise<Verdict> {
+  const { redis, keys } = parts
+  const booking = bookingOf(failure, { ...call, priceNano: work.job.item.price_nano ?? 0 })
+  let suspicion: 'first' | 'same' | 'closed' | undefined
+  if (failure.class === 'provider_closed') await closeLane(redis, keys, 'provider', 'provider_auth', failure.message)
+  if (failure.class === 'provider_suspect') suspicion = await noteSuspect(redis, keys, work.item, failure.message)
+  if (failure.class === 'transient' || failure.class === 'not_sent') await noteTransient(redis, keys, failure.message)
+  const decision = decide(failure, work.tries, booking, work.policy, suspicion, parts.random.number())
+  parts.log.debug({ item: work.item, class: failure.class, decision: decision.kind, err: failure }, 'a step failed')
+  if (decision.kind === 'settle') return await settleFailed(parts, work, decision.error, booking)
+  return await giveBack(parts, work, booking, false, decision.afterMs)
+}
+
+/** The output stands: the item succeeded, or is another's and reused. */
+export async function settleFound(
+  parts: GenerateParts,
+  work: Work,
+  there: Look & { kind: 'there' },
+  booking: Booking,
+): Promise<Verdict> {
+  const outcome: Outcome = {
+    id: work.item,
+    custom_id: work.job.item.custom_id,
+    status: there.own ? 'succeeded' : 'reused',
+    response: responseOf(work.item, there.image, parts.clock.now()),
+    error: null,
+  }
+  return await parts.settle.settle(work.job, work.attempt.hold, {
+    outcome,
+    booking,
+    ownObjectCostNano: there.own ? there.costNano : undefined,
+  })
+}
+
+/** The item has failed for good, as far as this round goes. */
+export async function settleFailed(
+  parts: GenerateParts,
+  work: Work,
+  error: ResultError,
+  booking: Booking,
+): Promise<Verdict> {
+  const outcome: Outcome = {
+    id: work.item,
+    custom_id: work.job.item.custom_id,
+    status: 'failed',
+    response: null,
+    error,
+  }
+  return await parts.settle.settle(work.job, work.attempt.hold, { outcome, booking, ownObjectCostNano: undefined })
+}
+
+/** Lets go of the item without an outcome; it comes again after `afterMs`. */
+export async function giveBack(
+  parts: GenerateParts,
+  work: Work,
+  booking: Booking,
+  keepUrl: boolean,
+  afterMs: number,
+  error?: unknown,
+): Promise<Verdict> {
+  await putBack(parts.redis, parts.keys, work.attempt.hold, booking, keepUrl)
+  if (error !== undefined && !parts.stopping.aborted) throw error
+  return again(afterMs)
+}
+
+/** The answer's body in OpenAI's shape, around the output. */
+export function responseOf(item: string, image: OutputImage, nowMs: number): Outcome['response'] {
+  return { status_code: 200, request_id: item, body: { created: Math.floor(nowMs / 1000), data: [image] } }
+}
