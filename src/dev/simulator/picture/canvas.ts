@@ -61,86 +61,85 @@ function cover(canvas: Canvas, at: number, over: number, coverage: number): void
   canvas.pixels[at] = index
 }
 
+/** By row, where the covered share changes and by how much: x, change, x, change, ... */
+type Rows = Map<number, number[]>
+
 /** Fills the first contour with a colour of the palette; further contours are holes in it. */
 export function fill(canvas: Canvas, shape: readonly Contour[], colour: number): void {
-  const rows = new Map<number, Map<number, number>>()
+  const rows: Rows = new Map()
   for (const [index, contour] of shape.entries()) {
     const sign = Math.sign(area(contour)) * (index === 0 ? 1 : -1)
     for (let at = 0; at < contour.length; at += 2) {
       const next = (at + 2) % contour.length
-      edge(
-        rows,
-        contour[at] as number,
-        contour[at + 1] as number,
-        contour[next] as number,
-        contour[next + 1] as number,
-        {
-          sign,
-          width: canvas.width,
-          height: canvas.height,
-        },
-      )
+      const [x, y] = [contour[at] as number, contour[at + 1] as number]
+      edge(canvas, rows, sign, x, y, contour[next] as number, contour[next + 1] as number)
     }
   }
-  for (const [y, cells] of rows) fillRow(canvas, y, cells, colour)
+  for (const [y, changes] of rows) fillRow(canvas, y, changes, colour)
 }
 
-function fillRow(canvas: Canvas, y: number, cells: Map<number, number>, colour: number): void {
+function fillRow(canvas: Canvas, y: number, changes: number[], colour: number): void {
+  sortByX(changes)
+  const row = y * canvas.width
   let covered = 0
   let from = 0
-  for (const x of [...cells.keys()].sort((a, b) => a - b)) {
-    if (covered > 0.999) canvas.pixels.fill(colour, y * canvas.width + from, y * canvas.width + x)
-    else if (covered > 0.001) for (let at = from; at < x; at++) cover(canvas, y * canvas.width + at, colour, covered)
-    covered += cells.get(x) as number
+  for (let at = 0; at < changes.length;) {
+    const x = changes[at] as number
+    if (covered > 0.999) canvas.pixels.fill(colour, row + from, row + x)
+    else if (covered > 0.001)
+      for (let between = from; between < x; between++) cover(canvas, row + between, colour, covered)
+    for (; changes[at] === x; at += 2) covered += changes[at + 1] as number
     if (x >= canvas.width) return
-    cover(canvas, y * canvas.width + x, colour, Math.min(1, Math.max(0, covered)))
+    cover(canvas, row + x, colour, Math.min(1, Math.max(0, covered)))
     from = x + 1
   }
 }
 
+/** Insertion sort of the pairs: there are few in a row, and runs of them are in order already. */
+function sortByX(changes: number[]): void {
+  for (let at = 2; at < changes.length; at += 2) {
+    const [x, change] = [changes[at] as number, changes[at + 1] as number]
+    let to = at
+    for (; to > 0 && (changes[to - 2] as number) > x; to -= 2) {
+      changes[to] = changes[to - 2] as number
+      changes[to + 1] = changes[to - 1] as number
+    }
+    changes[to] = x
+    changes[to + 1] = change
+  }
+}
+
 /**
- * Adds one edge to the rows that it crosses: each cell holds by how much the covered share changes there, from left to
- * right (the accumulation of font-rs, github.com/raphlinus/font-rs, kept sparse).
+ * Adds one edge to the rows that it crosses (the accumulation of font-rs, github.com/raphlinus/font-rs, kept sparse): what
+ * lies right of it is covered by so much more, or less, as it goes down or up.
  */
-function edge(
-  rows: Map<number, Map<number, number>>,
-  x0: number,
-  y0: number,
-  x1: number,
-  y1: number,
-  on: { sign: number; width: number; height: number },
-): void {
+function edge(canvas: Canvas, rows: Rows, sign: number, x0: number, y0: number, x1: number, y1: number): void {
   if (y0 === y1) return
-  const direction = y0 < y1 ? on.sign : -on.sign
+  const direction = y0 < y1 ? sign : -sign
   const [topX, topY, bottomX, bottomY] = y0 < y1 ? [x0, y0, x1, y1] : [x1, y1, x0, y0]
   const slope = (bottomX - topX) / (bottomY - topY)
-  const first = Math.max(0, Math.floor(topY))
-  const last = Math.min(on.height, Math.ceil(bottomY))
-  for (let y = first; y < last; y++) {
+  const last = Math.min(canvas.height, Math.ceil(bottomY))
+  for (let y = Math.max(0, Math.floor(topY)); y < last; y++) {
     const [from, to] = [Math.max(y, topY), Math.min(y + 1, bottomY)]
     const [a, b] = [topX + (from - topY) * slope, topX + (to - topY) * slope]
-    let cells = rows.get(y)
-    if (cells === undefined) {
-      cells = new Map()
-      rows.set(y, cells)
+    let changes = rows.get(y)
+    if (changes === undefined) {
+      changes = []
+      rows.set(y, changes)
     }
-    crossing(cells, Math.min(a, b), Math.max(a, b), (to - from) * direction, on.width)
+    crossing(changes, Math.min(a, b), Math.max(a, b), (to - from) * direction, canvas.width)
   }
 }
 
 /** One edge within one row, from `left` to `right`, of signed height `height`. */
-function crossing(cells: Map<number, number>, left: number, right: number, height: number, width: number): void {
-  const add = (x: number, change: number) => {
-    const at = Math.min(width, Math.max(0, x))
-    cells.set(at, (cells.get(at) ?? 0) + change)
-  }
-  const [first, last] = [Math.floor(left), Math.floor(right)]
-  for (let x = first; x <= last; x++) {
+function crossing(changes: number[], left: number, right: number, height: number, width: number): void {
+  const last = Math.floor(right)
+  for (let x = Math.floor(left); x <= last; x++) {
     const [from, to] = [Math.max(x, left), Math.min(x + 1, right)]
     const share = right === left ? height : (height * (to - from)) / (right - left)
     const inside = (from + to) / 2 - x
-    add(x, share * (1 - inside))
-    add(x + 1, share * inside)
+    const at = Math.min(width, Math.max(0, x))
+    changes.push(at, share * (1 - inside), Math.min(width, Math.max(0, x + 1)), share * inside)
   }
 }
 

@@ -39,14 +39,15 @@ export function encodePng(parts: PngParts): Buffer {
 function filtered({ width, height, pixels }: PngParts): Buffer {
   const rows = Buffer.alloc(height * (width + 1))
   const bytes = Buffer.from(pixels.buffer, pixels.byteOffset, pixels.byteLength)
-  for (let y = 0; y < height; y++) {
-    const at = y * (width + 1)
+  rows[0] = 2
+  rows.set(pixels.subarray(0, width), 1)
+  for (let y = 1; y < height; y++) {
+    const at = y * (width + 1) + 1
     const from = y * width
-    rows[at] = 2
-    if (y === 0) rows.set(pixels.subarray(0, width), 1)
-    else if (bytes.compare(bytes, from - width, from, from, from + width) !== 0)
-      for (let x = 0; x < width; x++)
-        rows[at + 1 + x] = ((pixels[from + x] as number) - (pixels[from + x - width] as number)) & 255
+    const above = from - width
+    rows[at - 1] = 2
+    if (bytes.compare(bytes, above, from, from, from + width) === 0) continue
+    for (let x = 0; x < width; x++) rows[at + x] = (pixels[from + x] as number) - (pixels[above + x] as number)
   }
   return rows
 }
