@@ -28,7 +28,8 @@ export interface Known {
 
 /**
  * Brings a batch that the ledger has into Redis: as accepted, with its event, or where Redis lost it as `known`, with
- * no event told again. Where Redis has the batch, nothing changes.
+ * no event told again. One that is known to have done nothing yet may never have come into Redis: its event is told,
+ * perhaps again, under the same id. Where Redis has the batch, nothing changes.
  */
 export async function createBatch(
   redis: Redis,
@@ -37,8 +38,11 @@ export async function createBatch(
   known?: Known,
 ): Promise<'created' | 'exists'> {
   const { live, states, settled } = keys.batch(manifest.batch)
-  const outcomes = known?.outcomes ?? new Map<number, KnownOutcome>()
-  const fields = Object.entries(liveFields(manifest, known?.round ?? 1, outcomes)).flat()
+  const { round, outcomes } = known ?? { round: 1, outcomes: new Map<number, KnownOutcome>() }
+  const isNew = round === 1 && outcomes.size === 0
+  // A round has two events: a later one must find a greater number than either had.
+  const sequence = isNew ? 0 : 2 * round - 1
+  const fields = Object.entries({ ...liveFields(manifest, round, outcomes), sequence }).flat()
   return await script(
     redis,
     {
@@ -57,7 +61,7 @@ export async function createBatch(
         manifest.total,
         new Map([...outcomes].map(([index, line]) => [index, itemState[line.status]])),
       ),
-      event_type: known === undefined ? 'batch.in_progress' : '',
+      event_type: isNew ? 'batch.in_progress' : '',
       now_ms: manifest.created_at_ms,
       fields_count: fields.length / 2,
     },
@@ -81,7 +85,6 @@ function liveFields(
     round,
     status: outcomes.size === manifest.total ? 'finalizing' : 'in_progress',
     cursor: 0,
-    sequence: 0,
     open: manifest.total - outcomes.size,
     fed: 0,
     in_progress: 0,
