@@ -28,10 +28,10 @@ export interface DeliverParts {
 }
 
 /**
- * One signed attempt at a delivery: the same id and bytes on each, signed anew. `attemptsMade`: how many were made
- * before. The URL and the secret are read where they are kept: a job in Redis holds neither.
+ * One signed attempt at a delivery: the same id and bytes on each, signed anew. The URL and the secret are read where
+ * they are kept: a job in Redis holds neither.
  */
-export async function deliverEvent(parts: DeliverParts, job: DeliverJob, attemptsMade: number): Promise<Verdict> {
+export async function deliverEvent(parts: DeliverParts, job: DeliverJob): Promise<Verdict> {
   const { clock, log, random, rules } = parts
   const url = (await readManifest(parts.store, job.batch))?.options.webhook?.url
   if (url === undefined) return done // deleted meanwhile
@@ -42,6 +42,7 @@ export async function deliverEvent(parts: DeliverParts, job: DeliverJob, attempt
     )
     return again(60_000)
   }
+  const attemptsMade = job.attempts_made + 1
   const startedAt = clock.monotonic()
   const result = await sendDelivery(
     { outbound: parts.outbound, clock, rules },
@@ -51,7 +52,7 @@ export async function deliverEvent(parts: DeliverParts, job: DeliverJob, attempt
   const fields = {
     event: job.event,
     batch: job.batch,
-    attempt: attemptsMade + 1,
+    attempt: attemptsMade,
     status: result.status,
     why: result.error,
   }
@@ -63,14 +64,14 @@ export async function deliverEvent(parts: DeliverParts, job: DeliverJob, attempt
   const delayMs =
     result.outcome === 'gone'
       ? undefined
-      : nextDelayMs(rules.retryScheduleMs, attemptsMade + 1, random, result.retryAfterMs)
+      : nextDelayMs(rules.retryScheduleMs, attemptsMade, random, result.retryAfterMs)
   parts.metrics.deliveryAttempt(delayMs === undefined ? 'given_up' : 'failed', durationMs)
   if (delayMs === undefined) {
     log.error(fields, 'delivery given up')
     return await ended(parts, job)
   }
   log.warn({ ...fields, againInMs: delayMs }, 'delivery failed')
-  return again(delayMs)
+  return again(delayMs, { ...job, attempts_made: attemptsMade })
 }
 
 async function ended(parts: DeliverParts, job: DeliverJob): Promise<Verdict> {

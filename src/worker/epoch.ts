@@ -54,6 +54,7 @@ export function watchEpoch(parts: EpochParts): Epoch {
   })
 
   async function compare(): Promise<void> {
+    if (redis.status !== 'ready') return // `ready` compares
     const info = await redis.info('server')
     const current = /run_id:(\w+)/.exec(info)?.[1]
     if (current === undefined) throw new Error('Redis does not say its run_id')

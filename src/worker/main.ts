@@ -2,6 +2,7 @@ import type { Verdict } from '../shared/queues/verdict.ts'
 import { again } from '../shared/queues/verdict.ts'
 import { Failure } from '../shared/failures/failure.ts'
 import type { Parts } from '../shared/parts/open.ts'
+import { readLane } from '../shared/lanes/lane.ts'
 import { newReadiness, startHealthServer } from '../shared/process/health.ts'
 import { priorities } from '../shared/contract/priority.ts'
 import { startConsumer, type Consumer } from '../shared/queues/consume.ts'
@@ -168,7 +169,7 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
       queue: queueNames.deliver,
       data: deliverJob,
       concurrency: deliverConcurrency,
-      handle: (job, { priorRuns }) => patiently(() => deliverEvent(stages, job, priorRuns)),
+      handle: (job) => patiently(() => deliverEvent(stages, job)),
     }),
   ]
   async function followPace(): Promise<void> {
@@ -177,6 +178,9 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
     places = pace.places(processes)
     for (const generator of generators) generator.setConcurrency(places)
     shared.metrics.itemsInWork(slots.inUse())
+    for (const lane of ['provider', 'storage'] as const) {
+      shared.metrics.lane(lane, (await readLane(redis, keys, lane)).open ? 'open' : 'closed')
+    }
   }
   const cancelPace = clock.every(paceMs, () => {
     followPace().catch(onError)

@@ -28,7 +28,7 @@ export async function rebuild(parts: RebuildParts): Promise<Rebuilt> {
   let lost = 0
   for await (const marker of listMarkers(parts.store)) {
     live += 1
-    if ((await reviveBatch(parts, marker)) !== 'exists') lost += 1
+    if ((await reviveBatch(parts, marker)) === 'created') lost += 1
   }
   return { live, lost }
 }

@@ -94,6 +94,7 @@ async function relayEvent(parts: RelayParts, event: LoggedEvent): Promise<void> 
     batch: event.batch,
     round,
     terminal: ends,
+    attempts_made: 0,
     body: JSON.stringify({ type, timestamp: new Date(atMs).toISOString(), data: { ...batch, sequence } }),
   })
 }

@@ -22,6 +22,14 @@ const openScript = defineScript({
   answer: z.number(),
 })
 
+const aliveScript = defineScript({
+  file: lua('./alive.lua'),
+  libraries,
+  keys: ['lane_key', 'events'],
+  args: ['lane'],
+  answer: z.number(),
+})
+
 const transientScript = defineScript({
   file: lua('./transient.lua'),
   libraries,
@@ -81,6 +89,11 @@ export async function closeLane(
 /** Opens a lane for all workers and tells of it once; true where this call did it. */
 export async function openLane(redis: Redis, keys: Keys, lane: Lane): Promise<boolean> {
   return (await openScript(redis, laneKeys(keys, lane), { lane })) === 1
+}
+
+/** The provider works: it answered, though this one item came to nothing. */
+export async function noteAlive(redis: Redis, keys: Keys): Promise<void> {
+  await aliveScript(redis, laneKeys(keys, 'provider'), { lane: 'provider' })
 }
 
 /** Counts a transient failure of the provider; true where it was the one that closed the lane. */

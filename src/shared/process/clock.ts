@@ -6,7 +6,7 @@ export interface Clock {
   now(): number
   /** Milliseconds that only grow: for durations and deadlines. */
   monotonic(): number
-  /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
+  /** Resolves after `ms`; rejects with an AbortError when the signal aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** Calls `tick` every `ms` until the returned function is called. Does not keep the process alive. */
   every(ms: number, tick: () => void): () => void

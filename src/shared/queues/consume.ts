@@ -23,9 +23,8 @@ export interface ConsumerOptions<Data> {
   readonly concurrency: number
   /**
    * Does the job and says what shall happen next. What it throws is a fault of ours or of Redis: the job comes again.
-   * `priorRuns`: how often it came to a verdict or threw before.
    */
-  readonly handle: (data: Data, job: { priorRuns: number }) => Promise<Verdict>
+  readonly handle: (data: Data) => Promise<Verdict>
 }
 
 export interface Consumer {
@@ -50,8 +49,10 @@ export function startConsumer<Data>(parts: ConsumerParts, options: ConsumerOptio
       )
       return await comeAgain(job, token, clock.now() + unreadableAgainMs)
     }
-    const verdict = await options.handle(data.data, { priorRuns: job.attemptsStarted - 1 })
-    if (verdict.kind === 'again') await comeAgain(job, token, clock.now() + verdict.afterMs)
+    const verdict = await options.handle(data.data)
+    if (verdict.kind === 'done') return
+    if (verdict.data !== undefined) await job.updateData(options.data.parse(verdict.data))
+    await comeAgain(job, token, clock.now() + verdict.afterMs)
   }
 
   const worker = new Worker(options.queue, process, {

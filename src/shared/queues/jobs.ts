@@ -42,6 +42,8 @@ export const deliverJob = z.object({
   body: z.string(),
   /** It tells of the end of a round: once delivered or given up, the batch is no longer among the live. */
   terminal: z.boolean(),
+  /** Requests that were sent and not answered with 2xx. */
+  attempts_made: z.number(),
 })
 export type DeliverJob = z.infer<typeof deliverJob>
 

@@ -2,7 +2,7 @@ import type { ResultError } from '../../shared/contract/result.ts'
 import type { Tries } from '../../shared/batch/claim.ts'
 import type { Booking } from '../../shared/batch/put-back.ts'
 import { nothingToBook } from '../../shared/batch/put-back.ts'
-import type { ErrorCode, Failure, FailureClass } from '../../shared/failures/failure.ts'
+import type { ErrorCode, Failure } from '../../shared/failures/failure.ts'
 
 /** The one place that says what a failure leads to (design: "Failures, by class"). Pure. */
 
@@ -98,13 +98,6 @@ export function exhausted(tries: Tries, policy: Policy): ResultError | undefined
   if (spoiled >= spoiledMax) return resultError('output_invalid', 'No usable image came of the paid calls.', true)
   if (tries.calls >= policy.maxAttempts) return resultError('provider_error', 'All attempts were used up.', true)
   return undefined
-}
-
-const closedClasses: ReadonlySet<FailureClass> = new Set(['provider_closed', 'provider_suspect'])
-
-/** Whether a failure speaks of the provider as a whole and not of this item. */
-export function concernsLane(failure: Failure): boolean {
-  return closedClasses.has(failure.class)
 }
 
 function settle(failure: Failure, retryable: boolean, code: ErrorCode = failure.code): Decision {

@@ -2,7 +2,7 @@ import type { Outcome } from '../../shared/batch/outcome.ts'
 import { putBack, type Booking } from '../../shared/batch/put-back.ts'
 import type { OutputImage, ResultError } from '../../shared/contract/result.ts'
 import type { Failure } from '../../shared/failures/failure.ts'
-import { closeLane, noteSuspect, noteTransient } from '../../shared/lanes/lane.ts'
+import { closeLane, noteAlive, noteSuspect, noteTransient } from '../../shared/lanes/lane.ts'
 import { again, type Verdict } from '../../shared/queues/verdict.ts'
 import { bookingOf, decide } from './decide.ts'
 import type { Look } from './look.ts'
@@ -17,16 +17,42 @@ export async function fail(
   failure: Failure,
   call: { sent: boolean; probe: boolean },
 ): Promise<Verdict> {
-  const { redis, keys } = parts
   const booking = bookingOf(failure, { ...call, priceNano: work.job.item.price_nano ?? 0 })
-  let suspicion: 'first' | 'same' | 'closed' | undefined
-  if (failure.class === 'provider_closed') await closeLane(redis, keys, 'provider', 'provider_auth', failure.message)
-  if (failure.class === 'provider_suspect') suspicion = await noteSuspect(redis, keys, work.item, failure.message)
-  if (failure.class === 'transient' || failure.class === 'not_sent') await noteTransient(redis, keys, failure.message)
+  const suspicion = await tellLane(parts, work.item, failure, call.sent)
   const decision = decide(failure, work.tries, booking, work.policy, suspicion, parts.random.number())
   parts.log.debug({ item: work.item, class: failure.class, decision: decision.kind, err: failure }, 'a step failed')
   if (decision.kind === 'settle') return await settleFailed(parts, work, decision.error, booking)
   return await giveBack(parts, work, booking, false, decision.afterMs)
+}
+
+/** What a failure says of the provider as a whole. */
+async function tellLane(
+  { redis, keys }: GenerateParts,
+  item: string,
+  failure: Failure,
+  sent: boolean,
+): Promise<'first' | 'same' | 'closed' | undefined> {
+  switch (failure.class) {
+    case 'provider_closed':
+      await closeLane(redis, keys, 'provider', 'provider_auth', failure.message)
+      return undefined
+    case 'provider_suspect':
+      return await noteSuspect(redis, keys, item, failure.message)
+    // A provider that only hangs is as down as one that answers 500: nobody should pay to find out.
+    case 'unknown_outcome':
+    case 'transient':
+    case 'not_sent':
+      if (sent) await noteTransient(redis, keys, failure.message)
+      return undefined
+    case 'permanent':
+    case 'bad_output':
+    case 'throttled':
+      if (sent) await noteAlive(redis, keys)
+      return undefined
+    case 'storage_closed':
+    case 'engine_away':
+      return undefined
+  }
 }
 
 /** The output stands: the item succeeded, or is another's and reused. */

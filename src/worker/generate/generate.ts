@@ -137,7 +137,7 @@ async function call(parts: GenerateParts, work: Work, slot: Slot, standing: Stan
       signal: parts.deadline,
     })
   } catch (error) {
-    const failure = toFailure(error)
+    const failure = toFailure(parts, error)
     parts.metrics.providerCall(failure.class, clock.monotonic() - sentAt)
     await parts.pace.note(error instanceof ProviderFailure ? error.pace : {}, clock.monotonic() - sentAt, failure)
     return await fail(parts, work, failure, { sent: true, probe: slot.probe })
@@ -177,7 +177,7 @@ async function keepImage(
     there = await parts.storage.persist('write', () => storeOutput(parts.store, output, standing), parts.deadline)
   } catch (error) {
     if (parts.deadline.aborted) return await giveBack(parts, work, nothingToBook, true, 0)
-    return await fail(parts, { ...work, tries }, toFailure(error), { sent: false, probe: false })
+    return await fail(parts, { ...work, tries }, toFailure(parts, error), { sent: false, probe: false })
   }
   return await settleFound(parts, work, there, nothingToBook)
 }
@@ -198,8 +198,9 @@ async function receiveChecked(
 }
 
 /** Our own failures pass; anything else is a bug, taken for transient so that it loses nothing, and told whole. */
-function toFailure(error: unknown): Failure {
+function toFailure(parts: GenerateParts, error: unknown): Failure {
   if (error instanceof Failure) return error
+  parts.log.error({ err: error }, 'an unexpected fault; the item is tried again')
   return new Failure({
     class: 'transient',
     code: 'provider_error',

@@ -1,0 +1,67 @@
+import { expect, inject, it } from 'vitest'
+import { items, small } from '../support/catalog.ts'
+import { startDeployment } from '../support/deployment.ts'
+import { eventually } from '../support/eventually.ts'
+import { freshNames } from '../support/fresh-names.ts'
+
+/** CRATEWORK_TEST_ITEMS asks for another size: the acceptance run takes 1,000. */
+const count = Number(process.env['CRATEWORK_TEST_ITEMS'] ?? 400)
+const kills = 3
+
+it('loses nothing and pays at most for what was in flight when a worker is killed three times', async () => {
+  const names = await freshNames(import.meta.filename)
+  await using deployment = await startDeployment({
+    redisUrl: inject('redisUrl'),
+    s3: inject('s3'),
+    ...names,
+    workers: 0,
+    latencyMs: 150,
+  })
+  // Only the worker that is killed: whatever is finished afterwards, its successor has taken over.
+  let worker = await deployment.startWorker({ WORKER_CONCURRENCY: '20' })
+  const { id } = await deployment.submit({
+    items: items(count),
+    defaults: small,
+    webhook: { url: deployment.sink.url },
+  })
+
+  let inFlight = 0
+  for (let kill = 1; kill <= kills; kill += 1) {
+    const dueAt = (count * kill) / (kills + 2)
+    await eventually(async () => (await deployment.get(id)).request_counts.succeeded >= dueAt, {
+      withinMs: 60_000,
+      what: `${String(dueAt)} items before kill ${String(kill)}`,
+    })
+    worker.kill()
+    await worker.ended
+    const open = (await deployment.get(id)).request_counts.in_progress
+    inFlight += open
+    const killedAt = performance.now()
+    worker = await deployment.startWorker({ WORKER_CONCURRENCY: '20' })
+    // What the dead one held is counted as in progress until it is claimed again.
+    if (open > 0) {
+      await eventually(
+        async () => {
+          const { succeeded, in_progress, queued } = (await deployment.get(id)).request_counts
+          return succeeded + in_progress + queued === count && succeeded > dueAt + open
+        },
+        { withinMs: 30_000, what: 'work to go on after the kill' },
+      )
+      expect(performance.now() - killedAt).toBeLessThan(20_000)
+    }
+  }
+
+  const batch = await deployment.ended(id, 100_000)
+  expect(batch.request_counts).toMatchObject({ total: count, succeeded: count, failed: 0 })
+  const lines = await deployment.results(id)
+  expect(new Set(lines.map(({ custom_id }) => custom_id)).size).toBe(count)
+
+  const { paid } = await deployment.calls()
+  expect(inFlight).toBeGreaterThan(0)
+  expect(paid).toBeGreaterThanOrEqual(count)
+  expect(paid).toBeLessThanOrEqual(count + inFlight)
+  expect(batch.usage.provider_calls).toBeGreaterThanOrEqual(count)
+
+  await eventually(() => deployment.sink.received.length > 0, { withinMs: 30_000, what: 'the webhook' })
+  expect(new Set(deployment.sink.received.map(({ id: event }) => event)).size).toBe(1)
+}, 180_000)
