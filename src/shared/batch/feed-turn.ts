@@ -42,11 +42,8 @@ export async function takeTurn(
   const tenant = await redis.lmove(tenants, tenants, 'LEFT', 'RIGHT')
   if (tenant === null) return { kind: 'none' }
   const batches = keys.feedBatches(priority, tenant)
-  const batch = await redis.lmove(batches, batches, 'LEFT', 'RIGHT')
-  if (batch === null) {
-    await redis.lrem(tenants, 0, tenant)
-    return { kind: 'empty' }
-  }
+  // Of a tenant without a batch the script takes the turn away, unless it gets one meanwhile.
+  const batch = (await redis.lmove(batches, batches, 'LEFT', 'RIGHT')) ?? ''
   const { live, states } = keys.batch(batch)
   const [kind, ...rest] = await takeScript(
     redis,
