@@ -1,9 +1,9 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
-import { bytesOf, notFound, refusal, sendHalf, sha256, tamper } from './setting.ts'
+import { bytesOf, notFound, refusal, sendHalf, sha256, tamperAfter, tamperBefore } from './setting.ts'
 import type { Setting } from './setting.ts'
 
 /** The check values of each algorithm, for the digits 1 to 9 (reveng's catalogue of CRCs; FIPS 180-4 for the SHAs). */
@@ -55,7 +55,7 @@ export function checksumChecks({ target, client, at, connect }: Setting): void {
   it('refuses a stream whose trailer does not match', async () => {
     const tampering = connect()
     let frames = ''
-    tamper(tampering, (request) => {
+    tamperAfter(tampering, (request) => {
       const framed = request.body as AsyncIterable<Buffer>
       request.body = Readable.from(
         (async function* () {
@@ -72,10 +72,30 @@ export function checksumChecks({ target, client, at, connect }: Setting): void {
     tampering.destroy()
   })
 
+  it.runIf(target.own)('refuses a stream of another length than announced', async () => {
+    const tampering = connect()
+    tamperBefore(tampering, ({ headers }) => {
+      expect(headers['x-amz-decoded-content-length']).toBe('9')
+      headers['x-amz-decoded-content-length'] = '8'
+    })
+    const command = new PutObjectCommand({ ...at('length'), Body: Readable.from([digits]), ContentLength: 9 })
+    expect(await refusal(tampering.send(command))).toEqual({ code: 'IncompleteBody', status: 400 })
+    expect(await refusal(head('length'))).toEqual(notFound)
+    tampering.destroy()
+  })
+
+  it('refuses a wrong MD5', async () => {
+    const md5 = (text: string) => createHash('md5').update(text).digest('base64')
+    await client.send(new PutObjectCommand({ ...at('md5'), Body: 'right', ContentMD5: md5('right') }))
+    const wrong = new PutObjectCommand({ ...at('wrong-md5'), Body: 'wrong', ContentMD5: md5('right') })
+    expect(await refusal(client.send(wrong))).toEqual({ code: 'BadDigest', status: 400 })
+    expect(await refusal(head('wrong-md5'))).toEqual(notFound)
+  })
+
   // Over https the SDK does not sign the body.
   it.runIf(target.endpoint.startsWith('http:'))('refuses a body that was changed after it was signed', async () => {
     const tampering = connect({ requestChecksumCalculation: 'WHEN_REQUIRED' })
-    tamper(tampering, (request) => {
+    tamperAfter(tampering, (request) => {
       request.body = Buffer.from('changed')
     })
     const command = new PutObjectCommand({ ...at('changed'), Body: Buffer.from('changes') })

@@ -8,6 +8,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
+import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
 import { bytesOf, noSuchKey, notFound, preconditionFailed, refusal } from './setting.ts'
 import type { Setting } from './setting.ts'
@@ -15,7 +16,6 @@ import type { Setting } from './setting.ts'
 /** What AWS answers to a loser: 412, or 409 where both were on their way at once. */
 const lost = /^(PreconditionFailed|ConditionalRequestConflict)$/
 const racers = 20
-
 export function conditionChecks({ client, at }: Setting): void {
   const put = (name: string, body: string, more: object = {}) =>
     client.send(new PutObjectCommand({ ...at(name), Body: Buffer.from(body), ...more }))
@@ -24,12 +24,29 @@ export function conditionChecks({ client, at }: Setting): void {
   /** Starts all at once; gives the body of the only winner, and sees that the others were told. */
   async function race(write: (body: string) => Promise<unknown>): Promise<string> {
     const bodies = Array.from({ length: racers }, (_, racer) => `written by ${String(racer)}`)
-    const outcomes = await Promise.allSettled(bodies.map(write))
+    const outcomes = await Promise.allSettled(bodies.map((body) => write(body)))
     const winners = bodies.filter((_, racer) => outcomes[racer]?.status === 'fulfilled')
     expect(winners).toHaveLength(1)
     for (const outcome of outcomes)
       if (outcome.status === 'rejected') expect((outcome.reason as Error).name).toMatch(lost)
     return winners[0] ?? ''
+  }
+
+  /** Puts whose bodies end only when all have begun, so that no condition can be decided before its race. */
+  function heldPut(name: string, condition: object): (body: string) => Promise<unknown> {
+    let begun = 0
+    const { promise: allBegun, resolve: go } = Promise.withResolvers<undefined>()
+    return (body) => {
+      async function* pieces(): AsyncGenerator<Buffer> {
+        yield Buffer.from(body.slice(0, 4))
+        begun += 1
+        if (begun === racers) go(undefined)
+        await allBegun
+        yield Buffer.from(body.slice(4))
+      }
+      const stream = { Body: Readable.from(pieces()), ContentLength: body.length }
+      return client.send(new PutObjectCommand({ ...at(name), ...stream, ...condition }))
+    }
   }
 
   it('writes If-None-Match: * only where nothing is', async () => {
@@ -42,7 +59,7 @@ export function conditionChecks({ client, at }: Setting): void {
   })
 
   it('lets one of twenty racing If-None-Match: * win', async () => {
-    const winner = await race((body) => put('race-absent', body, { IfNoneMatch: '*' }))
+    const winner = await race(heldPut('race-absent', { IfNoneMatch: '*' }))
     expect(await text('race-absent')).toBe(winner)
   })
 
@@ -57,7 +74,7 @@ export function conditionChecks({ client, at }: Setting): void {
 
   it('lets one of twenty racing If-Match win', async () => {
     const { ETag } = await put('race-match', 'first')
-    const winner = await race((body) => put('race-match', body, { IfMatch: ETag }))
+    const winner = await race(heldPut('race-match', { IfMatch: ETag }))
     expect(await text('race-match')).toBe(winner)
   })
 

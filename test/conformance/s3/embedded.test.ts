@@ -15,9 +15,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startS3 } from '../../../src/dev/s3/server.ts'
-import { bytesOf, openSetting, refusal, sha256 } from './setting.ts'
+import { bytesOf, notFound, openSetting, refusal, sha256, tamperAfter, tamperBefore } from './setting.ts'
 import type { Setting } from './setting.ts'
 
 // What the embedded server is on top of being an S3.
@@ -150,6 +151,50 @@ describe('the embedded S3', () => {
       }),
     ).rejects.toThrow('ECONNREFUSED')
     socket.destroy()
+  })
+
+  it('completes an upload once, however many ask at the same time', async () => {
+    await using server = await start()
+    const { client } = settingOf(server)
+    const of = { Bucket: bucket, Key: 'a' }
+    const { UploadId } = await client.send(new CreateMultipartUploadCommand(of))
+    const Body = randomBytes(3_000_000)
+    const { ETag } = await client.send(new UploadPartCommand({ ...of, UploadId, PartNumber: 1, Body }))
+    const complete = { ...of, UploadId, MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] } }
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 5 }, () => client.send(new CompleteMultipartUploadCommand(complete))),
+    )
+    const lost = outcomes.filter((outcome) => outcome.status === 'rejected')
+    expect(lost.map(({ reason }) => (reason as Error).name)).toEqual(Array(4).fill('NoSuchUpload'))
+    expect((await bytesOf(await client.send(new GetObjectCommand(of)))).equals(Buffer.from(Body))).toBe(true)
+    expect(await bodyFiles()).toHaveLength(1)
+    client.destroy()
+  })
+
+  it('answers before it has read a body to its end, and goes on with the next request', async () => {
+    await using server = await start()
+    const { connect } = settingOf(server)
+    const oneSocket = connect({
+      requestHandler: { httpAgent: { keepAlive: true, maxSockets: 1 }, requestTimeout: 5000 },
+    })
+    tamperAfter(oneSocket, (request) => {
+      if (request.body instanceof Readable) request.body = Readable.from([Buffer.alloc(3_000_000, 'no frames')])
+    })
+    const length = 3_000_000 - 100 // what the SDK announces is more, by its frames
+    const stream = { Body: Readable.from([Buffer.alloc(length)]), ContentLength: length }
+    const unframed = oneSocket.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', ...stream }))
+    expect(await refusal(unframed)).toEqual({ code: 'IncompleteBody', status: 400 })
+    expect(await refusal(oneSocket.send(new HeadObjectCommand({ Bucket: bucket, Key: 'a' })))).toEqual(notFound)
+
+    const wordy = connect()
+    tamperBefore(wordy, (request) => {
+      request.body = Buffer.alloc(10_000_000, 'x')
+      request.headers['content-length'] = '10000000'
+    })
+    const tooLong = await refusal(wordy.send(new CreateBucketCommand({ Bucket: 'another' })))
+    expect(tooLong).toEqual({ code: 'MalformedXML', status: 400 })
+    wordy.destroy()
+    oneSocket.destroy()
   })
 
   it('refuses by name what it does not know', async () => {

@@ -59,6 +59,7 @@ export function objectChecks({ target, client, bucket, at }: Setting): void {
 
   it.each([
     'a&b<c>d\'e"f g+h%20i?j#k=l.png',
+    'entities &amp;lt; &#38; .png',
     'ü/漢字/😀.png',
     '(round) [square] {curly} !*~@$,;:',
     `${'x'.repeat(200)}/${'y'.repeat(600)}`,

@@ -25,10 +25,15 @@ export interface Setting {
   clear(): Promise<void>
 }
 
+const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore }
+
+/** The SDK says on the console that it does not retry a stream; here that is nobody's business. */
+function ignore(): void {}
+
 export function openSetting(target: Target): Setting {
   const { endpoint, region, credentials, bucket, forcePathStyle } = target
   const connect = (config: S3ClientConfig = {}): S3Client =>
-    new S3Client({ endpoint, region, credentials, forcePathStyle, maxAttempts: 1, ...config })
+    new S3Client({ endpoint, region, credentials, forcePathStyle, maxAttempts: 1, logger: silent, ...config })
   const client = connect()
   const prefix = `conformance-${randomBytes(6).toString('hex')}/`
   return {
@@ -104,13 +109,30 @@ export async function sendHalf(url: string, body: Buffer): Promise<void> {
   })
 }
 
-/** Changes what a client sends, after it was signed. */
-export function tamper(client: S3Client, change: (request: { body: unknown }) => void): void {
+/** What goes over the wire. */
+interface Outgoing {
+  headers: Record<string, string>
+  body: unknown
+}
+
+/** Changes what a client sends, before it is signed. */
+export function tamperBefore(client: S3Client, change: (request: Outgoing) => void): void {
   client.middlewareStack.add(
     (next) => (args) => {
-      change(args.request as { body: unknown })
+      change(args.request as Outgoing)
       return next(args)
     },
-    { step: 'deserialize', name: 'tamper' },
+    { step: 'build', priority: 'low', name: 'tamperBefore' },
+  )
+}
+
+/** Changes what a client sends, after it was signed. */
+export function tamperAfter(client: S3Client, change: (request: Outgoing) => void): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      change(args.request as Outgoing)
+      return next(args)
+    },
+    { step: 'deserialize', priority: 'low', name: 'tamperAfter' },
   )
 }
