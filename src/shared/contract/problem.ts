@@ -80,7 +80,7 @@ export function invalidRequest(faults: readonly (Fault | ItemFault)[], total = f
   const more = total > 1 ? ` (and ${String(total - 1)} more ${total > 2 ? 'faults' : 'fault'})` : ''
   return new ApiProblem({
     problem: 'invalid_request',
-    detail: `${param} ${first.message}${more}`,
+    detail: `${param === '' ? 'The body' : param} ${first.message}${more}`,
     code: 'index' in first && first.code !== 'unsupported' ? 'invalid_item' : first.code,
     param,
     faults: faults.slice(0, faultsMax),
