@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -39,6 +39,8 @@ export interface ChildOptions<Ready> {
 }
 
 const tailLines = 30
+/** Of our files: `.ts` in src, `.js` in dist. */
+const extension = extname(import.meta.filename)
 
 /** Starts a program and waits until it is ready. Throws with the tail of its output when it ends or stays silent. */
 export async function startChild<Ready>(options: ChildOptions<Ready>): Promise<Child<Ready>> {
@@ -105,7 +107,7 @@ export async function startChild<Ready>(options: ChildOptions<Ready>): Promise<C
 
 export interface NodeChildOptions {
   readonly name: string
-  /** A TypeScript or JavaScript file that takes `--parent` and then ends when its stdin does. */
+  /** A file of ours, without its extension, that takes `--parent` and then ends when its stdin does. */
   readonly file: string
   readonly args: readonly string[]
   /** The field of its JSON ready line on stdout that holds what to know. */
@@ -118,7 +120,7 @@ export async function startNodeChild(options: NodeChildOptions): Promise<Child<s
   return startChild({
     name: options.name,
     command: process.execPath,
-    args: [options.file, ...options.args, '--parent'],
+    args: [options.file + extension, ...options.args, '--parent'],
     readyLine: (line) => stringField(line, options.readyField),
     readyWithinMs: 30_000,
     stopWithinMs: 10_000,
@@ -129,7 +131,7 @@ export async function startNodeChild(options: NodeChildOptions): Promise<Child<s
 
 function startWatcher(pid: number, tie: 'watcher' | { container: string }): ChildProcess {
   const what = typeof tie === 'object' ? ['container', tie.container] : ['pid', String(pid)]
-  return spawn(process.execPath, [join(import.meta.dirname, 'watcher.ts'), ...what], {
+  return spawn(process.execPath, [join(import.meta.dirname, 'watcher') + extension, ...what], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
     windowsHide: true,

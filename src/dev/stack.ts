@@ -76,7 +76,7 @@ export async function startS3(
   const { folder, bucket, port = 0, accessKeyId, secretAccessKey, env = process.env } = options
   const child = await startNodeChild({
     name: 'The S3 server',
-    file: join(import.meta.dirname, 's3', 'main.ts'),
+    file: join(import.meta.dirname, 's3', 'main'),
     args: ['--folder', folder, '--port', String(port), '--bucket', bucket],
     readyField: 'endpoint',
     env: { ...env, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
@@ -92,7 +92,7 @@ export async function startSimulator(options: SimulatorOptions & { readonly env?
   if (latencyMs !== undefined) args.push('--latency-ms', String(latencyMs))
   const child = await startNodeChild({
     name: 'The simulator',
-    file: join(import.meta.dirname, 'simulator', 'main.ts'),
+    file: join(import.meta.dirname, 'simulator', 'main'),
     args,
     readyField: 'baseUrl',
     env,

@@ -24,7 +24,7 @@ export interface TestStack {
 }
 
 const credentials = { accessKeyId: 'cratework-test', secretAccessKey: 'cratework-test-secret' }
-const images = { redis: 'redis:7.4-alpine', s3: 'chrislusf/seaweedfs:4.41' }
+const images = { redis: 'redis:7.4-alpine', s3: 'chrislusf/seaweedfs:4.47' }
 
 /**
  * The Redis and the S3 of a test run: those that TEST_REDIS_URL and TEST_S3_ENDPOINT name, else containers where a Docker
@@ -140,16 +140,9 @@ async function startRedisContainer(): Promise<StartedTestContainer> {
 
 async function startS3Container(): Promise<StartedTestContainer> {
   const { GenericContainer } = await import('testcontainers')
-  const identity = {
-    name: 'cratework',
-    credentials: [{ accessKey: credentials.accessKeyId, secretKey: credentials.secretAccessKey }],
-    actions: ['Admin', 'Read', 'Write', 'List', 'Tagging'],
-  }
   const container = await new GenericContainer(images.s3)
-    .withCopyContentToContainer([
-      { content: JSON.stringify({ identities: [identity] }), target: '/etc/seaweedfs/s3.json' },
-    ])
-    .withCommand(['server', '-s3', '-s3.config=/etc/seaweedfs/s3.json', '-dir=/data', '-ip.bind=0.0.0.0'])
+    .withEnvironment({ AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey })
+    .withCommand(['mini', '-dir=/data', '-ip.bind=0.0.0.0', '-s3.port=8333'])
     .withExposedPorts(8333)
     .start()
   // Its port opens before its store takes anything.
