@@ -18,9 +18,9 @@ local url = ''
 if held[1] then
   local same_item = held[3] == batch and held[4] == index
   if held[1] ~= '' and not (held[1] == process and held[2] == attempt) then
-    local lease_ends = tonumber(redis.call('ZSCORE', beats, held[1]) or '0')
-    local dead = lease_ends < redis_now_ms() or (held[1] == process and held[2] == dead_attempt)
-    if not dead then return { 'held', held[1], held[2] } end
+    if not holder_is_dead(beats, held[1], held[2], process, dead_attempt) then
+      return { 'held', held[1], held[2] }
+    end
     if not same_item then return { 'foreign', held[3], held[4] } end
     if held[5] == '1' then
       book(live, t, 1, 1, 0, tonumber(held[6]))

@@ -8,7 +8,7 @@ const lua = (name: string): URL => new URL(name, import.meta.url)
 
 const claimScript = defineScript({
   file: lua('./claim.lua'),
-  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./epoch.lua'), lua('./fence.lua')],
+  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./epoch.lua'), lua('./fence.lua'), lua('./holder.lua')],
   keys: ['epoch', 'fence', 'beats', 'live', 'states', 'tries'],
   args: ['run_id', 'process', 'attempt', 'batch', 'index', 'round', 'dead_attempt'],
   answer: z.array(z.string()),
@@ -16,9 +16,9 @@ const claimScript = defineScript({
 
 const freeScript = defineScript({
   file: lua('./free-fence.lua'),
-  libraries: [lua('./states.lua'), lua('./tries.lua')],
+  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./holder.lua')],
   keys: ['fence', 'beats', 'live', 'states', 'tries'],
-  args: ['process', 'attempt', 'index', 'dead_attempt'],
+  args: ['process', 'batch', 'index', 'dead_attempt'],
   answer: z.enum(['freed', 'held']),
 })
 
@@ -84,7 +84,7 @@ export async function claimItem(
           states: other.states,
           tries: other.tries,
         },
-        { process: hold.process, attempt: hold.attempt, index: second, dead_attempt: deadAttempt },
+        { process: hold.process, batch: first, index: second, dead_attempt: deadAttempt },
       )
     }
   }

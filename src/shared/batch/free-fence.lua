@@ -1,20 +1,18 @@
 -- Frees the fence of a dead attempt for an item of another batch than the one that wants the key, and books on that
 -- item what the attempt was calling. The answer's URL goes with it: it belongs to that item alone.
 --   keys   fence beats live states tries
---   args   process attempt index dead_attempt
+--   args   process batch index dead_attempt
 --   gives  'freed' | 'held'
-local held = redis.call('HMGET', fence, 'process', 'attempt', 'index', 'calling', 'reserved_nano')
+local held = redis.call('HMGET', fence, 'process', 'attempt', 'batch', 'index', 'calling', 'reserved_nano')
 if not held[1] then return 'freed' end
-if held[3] ~= index then return 'held' end
-if held[1] ~= '' then
-  local lease_ends = tonumber(redis.call('ZSCORE', beats, held[1]) or '0')
-  if lease_ends >= redis_now_ms() and not (held[1] == process and held[2] == dead_attempt) then return 'held' end
-end
-if held[4] == '1' and redis.call('EXISTS', live) == 1 then
+-- Meanwhile somebody else may hold it, or nobody: the next claim looks again.
+if held[1] == '' or held[3] ~= batch or held[4] ~= index then return 'held' end
+if not holder_is_dead(beats, held[1], held[2], process, dead_attempt) then return 'held' end
+if held[5] == '1' and redis.call('EXISTS', live) == 1 then
   local state = state_of(states, index)
   if state < SUCCEEDED then
     local t = read_tries(tries, index)
-    book(live, t, 1, 1, 0, tonumber(held[5]))
+    book(live, t, 1, 1, 0, tonumber(held[6]))
     write_tries(tries, index, t)
     if state == IN_PROGRESS then move(live, states, index, IN_PROGRESS, FED) end
   end
