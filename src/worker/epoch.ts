@@ -33,10 +33,14 @@ export interface EpochParts {
 export interface Epoch {
   /** Runs a script with the run id that it must compare. Throws `engine_away` where nothing may be claimed now. */
   guarded<T>(call: (redis: Redis, runId: string) => Promise<T>): Promise<T>
+  /** Resolves when Redis was held against the ledger for the first time. */
+  readonly known: Promise<void>
   /** Compares anew: a FLUSHALL cuts no connection. */
   check(): Promise<void>
   stop(): void
 }
+
+const againMs = 1000
 
 export function watchEpoch(parts: EpochParts): Epoch {
   const { redis, keys, clock } = parts
@@ -44,14 +48,26 @@ export function watchEpoch(parts: EpochParts): Epoch {
   let cutAt: number | undefined
   let quietUntil = 0
   let checking: Promise<void> | undefined
+  const first = Promise.withResolvers<void>()
 
   redis.on('close', () => {
     runId = undefined
     cutAt ??= clock.monotonic()
   })
   redis.on('ready', () => {
-    check().catch(parts.onError)
+    void compareUntilKnown()
   })
+
+  async function compareUntilKnown(): Promise<void> {
+    while (runId === undefined && redis.status === 'ready') {
+      try {
+        await check()
+      } catch (error) {
+        parts.onError(error instanceof Error ? error : new Error(String(error)))
+        await clock.sleep(againMs)
+      }
+    }
+  }
 
   async function compare(): Promise<void> {
     if (redis.status !== 'ready') return // `ready` compares
@@ -68,6 +84,7 @@ export function watchEpoch(parts: EpochParts): Epoch {
       quietUntil = clock.monotonic() + parts.lockMs
     cutAt = undefined
     runId = current
+    first.resolve()
   }
 
   /** One process holds Redis against the ledger; two would do no harm, but the work twice. */
@@ -94,6 +111,7 @@ export function watchEpoch(parts: EpochParts): Epoch {
   }
 
   return {
+    known: first.promise,
     check,
     async guarded(call) {
       if (runId === undefined || clock.monotonic() < quietUntil) {

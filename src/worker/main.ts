@@ -38,6 +38,7 @@ const batchConcurrency = 4
 const deliverConcurrency = 20
 /** How often the number of items at once follows the rate. */
 const paceMs = 2000
+const knownWithinMs = 5000
 /** Kept back of the grace for letting go of everything. */
 const closeMs = 3000
 
@@ -187,6 +188,10 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
   })
   const sweeper = startSweeper({ ...shared, epoch, cache, process: attempts.process })
 
+  // Where S3 is away this comes later; the process runs, and is not ready.
+  const waiting = new AbortController()
+  await Promise.race([epoch.known, clock.sleep(knownWithinMs, waiting.signal).catch(() => undefined)])
+  waiting.abort()
   log.info({ process: attempts.process, metricsPort: health.port }, 'worker is running')
 
   async function stopAll(): Promise<void> {

@@ -74,7 +74,8 @@ const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 /** API and workers as real processes, with the environment of the contract, beside a simulator and a webhook sink. */
 export async function startDeployment(options: DeploymentOptions): Promise<Deployment> {
   const { s3, bucket } = options
-  await using stack = new AsyncDisposableStack()
+  await using starting = new AsyncDisposableStack()
+  let stack = starting
   const simulator = await startSimulator({
     rateLimit: options.simulatorLimit ?? 0,
     latencyMs: options.latencyMs ?? 20,
@@ -140,7 +141,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   }
   const get = (id: string): Promise<SeenBatch> => json<SeenBatch>(request('GET', `/v1/batches/${id}`), 200)
   const sim = (path: string): string => simulator.url.replace(/\/v1$/, path)
-  const owned = stack.move()
+  stack = starting.move()
   return {
     get apiUrl() {
       return api.ready
@@ -183,7 +184,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       await api.stop()
       api = await startApi()
     },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
 }
 
