@@ -51,6 +51,11 @@ export interface Calls {
   begin(key: string, request: GenerationRequest, more: Partial<Call>): Call
   /** Books a call as paid. Gives how often its body was paid before. */
   pay(call: Call, costNano: number): number
+  /**
+   * `total` counts the calls that reached generation, of which `paid` were paid (the rest was withheld or cancelled);
+   * `refused` those that were turned away before. `by_fingerprint` says how often each body was paid. `calls` lists what
+   * `total` counts, with `all` also the refused. The newest 100,000 are listed, the counts are of all.
+   */
   read(query: CallQuery): object
   /** Calls and cost of a key, for its bill. */
   bill(key: string): { requests: number; costNano: number }

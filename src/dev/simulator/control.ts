@@ -27,7 +27,16 @@ const callQuery = z.strictObject({
   limit: z.coerce.number().int().min(0).optional(),
 })
 
-/** `/_sim/...`: what tests and people ask of the simulator. No part of Runcrate's API. */
+/**
+ * `/_sim/...`: what tests and people ask of the simulator. No part of Runcrate's API.
+ *
+ *   GET, DELETE        /calls?paid&all&key&after&limit   the ledger of calls (`calls.ts` says what it counts)
+ *   GET                /stats      its counts alone, calls at once, calls a second, 429s
+ *   GET, PUT, DELETE   /faults     a seeded plan (`faults.ts`)
+ *   GET, PUT           /options    rate limit, latency, form of the answers ... (`settings.ts`)
+ *   PUT                /balance    `{ usd, key? }`
+ *   POST               /revoke     `{ key, revoked? }`
+ */
 export async function answerControl(simulator: Simulator, request: IncomingMessage, url: URL): Promise<Answer> {
   const route = `${request.method ?? ''} ${url.pathname.slice('/_sim'.length)}`
   const body = () => readJson(request, 1024 * 1024)

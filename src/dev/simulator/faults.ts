@@ -49,7 +49,7 @@ const strikes = {
 
 export type FaultName = keyof typeof strikes
 
-export const faultNames = Object.keys(strikes) as FaultName[]
+const faultNames = Object.keys(strikes) as FaultName[]
 
 const outages = ['429', '500', '502_html', '503_retry_after', '401', '402', '403_key', 'cut_before']
 

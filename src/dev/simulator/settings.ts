@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** What `PUT /_sim/options` can change while the simulator runs. Names and meaning: `GET /_sim/options` shows them all. */
-export const settings = z.strictObject({
+const settings = z.strictObject({
   /** Calls a minute for each key; 0: no limit and no rate headers. */
   rate_limit: z.int().min(0),
   window: z.enum(['fixed', 'sliding', 'bucket']),

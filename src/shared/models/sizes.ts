@@ -26,7 +26,7 @@ const sizes = {
   '1:3': [512, 1536],
 } as const satisfies Record<string, readonly [number, number]>
 
-export type AspectRatio = keyof typeof sizes
+type AspectRatio = keyof typeof sizes
 
 export const commonRatios = [
   '1:1',
