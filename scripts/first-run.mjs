@@ -73,8 +73,8 @@ function npmScript() {
 
 /** What an install depends on: another lock, or the same clone seen from another kind of machine, needs another one. */
 function fingerprint(folder) {
-  const lock = readFileSync(join(folder, 'package-lock.json'))
-  return createHash('sha256').update(lock).update(`${process.platform}-${process.arch}`).digest('hex')
+  const text = readFileSync(join(folder, 'package-lock.json'))
+  return createHash('sha256').update(text).update(`${process.platform}-${process.arch}`).digest('hex')
 }
 
 /** `npm ci` in a folder, unless its stamp says that this very lock is installed. One at a time, whoever else starts. */
@@ -87,7 +87,8 @@ async function install(folder, what) {
   try {
     if (isDone()) return
     say(`${what} (once; npm ci in ${folder})`)
-    npm(folder, ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
+    // Errors alone: that our packages want a newer Node than npm's is known, and seen to below.
+    npm(folder, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'])
     writeFileSync(stamp, wanted) // last: an install that was cut off is done again
   } finally {
     unlock()

@@ -56,7 +56,7 @@ export async function makeBucket(s3: TestS3, bucket: string): Promise<void> {
 }
 
 /** A client for the S3 of the tests, for what a test itself puts and looks at. */
-export function openTestS3(s3: TestS3): S3Client {
+function openTestS3(s3: TestS3): S3Client {
   const { endpoint, region, forcePathStyle, accessKeyId, secretAccessKey } = s3
   return new S3Client({ endpoint, region, forcePathStyle, credentials: { accessKeyId, secretAccessKey } })
 }

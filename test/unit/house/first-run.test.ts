@@ -59,7 +59,7 @@ async function npmCalls(): Promise<string[]> {
 describe('the first run', () => {
   it('installs what the lock says, without scripts, and goes on with what was asked for', async () => {
     const { stdout, code } = await run(['demo', '--exit'])
-    expect(await npmCalls()).toEqual(['ci --ignore-scripts --no-audit --no-fund'])
+    expect(await npmCalls()).toEqual(['ci --ignore-scripts --no-audit --no-fund --loglevel=error'])
     expect(stdout).toBe('demo --exit\n')
     expect(code).toBe(0)
   })
