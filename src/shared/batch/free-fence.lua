@@ -10,9 +10,9 @@ if held[1] == '' or held[3] ~= batch or held[4] ~= index then return 'held' end
 if not holder_is_dead(beats, held[1], held[2], process, dead_attempt) then return 'held' end
 if held[5] == '1' and redis.call('EXISTS', live) == 1 then
   local state = state_of(states, index)
+  local t = read_tries(tries, index)
+  book(live, t, 1, 1, 0, tonumber(held[6]))
   if state < SUCCEEDED then
-    local t = read_tries(tries, index)
-    book(live, t, 1, 1, 0, tonumber(held[6]))
     write_tries(tries, index, t)
     if state == IN_PROGRESS then move(live, states, index, IN_PROGRESS, FED) end
   end

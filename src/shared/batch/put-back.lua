@@ -13,9 +13,10 @@ else
 end
 if redis.call('EXISTS', live) == 0 then return 'back' end
 local state = state_of(states, index)
-if state >= SUCCEEDED then return 'back' end
 local t = read_tries(tries, index)
 book(live, t, tonumber(calls), tonumber(unknown), tonumber(bad), tonumber(cost_nano))
+-- Another attempt has settled it meanwhile: what this one spent is counted all the same.
+if state >= SUCCEEDED then return 'back' end
 t.suspected = t.suspected + tonumber(suspected)
 if t.calls + t.unknown + t.bad + t.cost + t.suspected > 0 then write_tries(tries, index, t) end
 if state == IN_PROGRESS then move(live, states, index, IN_PROGRESS, FED) end

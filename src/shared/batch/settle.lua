@@ -9,16 +9,17 @@ if not batch_round then return { 'no_batch' } end
 if batch_round ~= round then return { 'stale' } end
 local ours = holds(fence, process, attempt)
 local from = state_of(states, index)
-if from >= SUCCEEDED then
-  if ours then redis.call('DEL', fence) end
-  redis.call('HDEL', tries, index)
-  return { 'already' }
-end
 local to = tonumber(state)
-if to == FAILED and not ours then return { 'stale' } end
+if from < SUCCEEDED and to == FAILED and not ours then return { 'stale' } end
 
 local t = read_tries(tries, index)
-if ours then book(live, t, tonumber(calls), tonumber(unknown), tonumber(bad), tonumber(cost_nano)) end
+if ours then
+  -- Counted where another attempt was quicker, too; once, since the fence goes with it.
+  book(live, t, tonumber(calls), tonumber(unknown), tonumber(bad), tonumber(cost_nano))
+  redis.call('DEL', fence)
+end
+redis.call('HDEL', tries, index)
+if from >= SUCCEEDED then return { 'already' } end
 if own_object == '1' then
   -- The image is there and this item made it: a call that was booked as unknown is known now.
   if t.unknown > 0 then
@@ -31,8 +32,6 @@ if own_object == '1' then
 end
 if to == SUCCEEDED then redis.call('HINCRBY', live, 'images', 1) end
 move(live, states, index, from, to)
-redis.call('HDEL', tries, index)
-if ours then redis.call('DEL', fence) end
 
 local cost = priced == '1' and string.format('%.0f', t.cost) or '-'
 local outcome = round .. ' ' .. t.calls .. ' ' .. cost .. ' ' .. line
