@@ -13,5 +13,6 @@ redis.call('PEXPIRE', fence, FENCE_TTL_MS)
 if redis.call('EXISTS', live) == 0 then return 'booked' end
 local t = read_tries(tries, index)
 book(live, t, 1, 0, 0, tonumber(fields[2]))
+t.answered = t.answered + 1
 write_tries(tries, index, t)
 return 'booked'

@@ -21,8 +21,9 @@ end
 redis.call('HDEL', tries, index)
 if from >= SUCCEEDED then return { 'already' } end
 if own_object == '1' then
-  -- The image is there and this item made it: a call that was booked as unknown is known now.
-  if t.unknown > 0 then
+  -- The image is there and this item made it. Where no answer that was booked explains it, or an attempt brings it whose
+  -- fence was taken over, a call that was booked as unknown has made it, and is known now.
+  if t.unknown > 0 and (not ours or t.answered <= t.bad) then
     t.unknown = t.unknown - 1
     redis.call('HINCRBY', live, 'indeterminate', -1)
   end
