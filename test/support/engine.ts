@@ -163,7 +163,7 @@ export interface BatchState {
   readonly live: LiveBatch
   /** By item index. */
   readonly states: readonly ItemState[]
-  /** `calls:unknown:bad:cost_nano:suspected` by item index. */
+  /** `calls:unknown:bad:cost_nano:suspected:answered` by item index. */
   readonly tries: Readonly<Record<string, string>>
 }
 

@@ -89,7 +89,7 @@ describe('claimItem', () => {
     const { live, states, tries } = await readState(engine, manifest.batch)
     expect(live).toMatchObject({ calls: 1, indeterminate: 1, cost_nano: priceNano })
     expect(states).toEqual(['fed'])
-    expect(tries).toEqual({ 0: `1:1:0:${String(priceNano)}:0` })
+    expect(tries).toEqual({ 0: `1:1:0:${String(priceNano)}:0:0` })
 
     expect(await claim(engine, hold)).toMatchObject({ kind: 'claimed', tries: spentOnce })
     const next = newHold(manifest, 0, { process: 'third' })
@@ -170,7 +170,7 @@ describe('claimItem', () => {
     const first = await readState(engine, one.batch)
     expect(first.live).toMatchObject({ calls: 1, indeterminate: 1, cost_nano: priceNano })
     expect(first.states).toEqual(['fed', 'fed', 'fed'])
-    expect(first.tries).toEqual({ 2: `1:1:0:${String(priceNano)}:0` })
+    expect(first.tries).toEqual({ 2: `1:1:0:${String(priceNano)}:0:0` })
     expect((await readState(engine, two.batch)).live).toMatchObject({ calls: 0, indeterminate: 0, cost_nano: 0 })
     expect(await readFence(engine, hold)).toMatchObject({ batch: two.batch, attempt: hold.attempt })
   })
