@@ -51,6 +51,8 @@ export interface Deployment extends AsyncDisposable {
   /** The simulator's own record of calls: the judge of what was paid. */
   calls(): Promise<{ total: number; paid: number; cost_usd: string; calls: SeenCall[] }>
   inFlight(): Promise<number>
+  /** Tells the simulator something: `/_sim/...`. */
+  simulate(method: string, path: string, body: object): Promise<void>
   startWorker(env?: Record<string, string>): Promise<Child<string>>
   startApi(env?: Record<string, string>): Promise<Child<string>>
   restartApi(): Promise<void>
@@ -119,8 +121,12 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     stack.defer(() => child.stop())
     return child
   }
-  const startApi = (env: Record<string, string> = {}): Promise<Child<string>> =>
-    startRole('api', env, /"url":"(http:[^"]+)"/)
+  async function startApi(env: Record<string, string> = {}): Promise<Child<string>> {
+    const child = await startRole('api', env, /"url":"(http:[^"]+)"/)
+    const ready = async (): Promise<boolean> => (await fetch(`${child.ready}/readyz`)).status === 200
+    await eventually(ready, { withinMs: 20_000, what: 'the API to be ready' })
+    return child
+  }
   const startWorker = (env: Record<string, string> = {}): Promise<Child<string>> =>
     startRole('worker', env, /"process":"([^"]+)".*worker is running/)
 
@@ -177,6 +183,10 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     calls: () => json(fetch(sim('/_sim/calls')), 200),
     async inFlight() {
       return (await json<{ in_flight: number }>(fetch(sim('/_sim/stats')), 200)).in_flight
+    },
+    async simulate(method, path, body) {
+      const answer = await fetch(sim(path), { method, body: JSON.stringify(body) })
+      if (!answer.ok) throw new Error(`${path}: ${String(answer.status)} ${await answer.text()}`)
     },
     startWorker,
     startApi,
