@@ -7,7 +7,7 @@ import { openParts, type Parts } from '../shared/parts/open.ts'
 import type { Clock } from '../shared/process/clock.ts'
 import { within } from '../shared/process/deadline.ts'
 import { ListenFault } from '../shared/process/listen.ts'
-import { openLog, type Log } from '../shared/process/log.ts'
+import type { Log } from '../shared/process/log.ts'
 import { openMetrics } from '../shared/process/metrics.ts'
 import { systemRandom } from '../shared/process/random.ts'
 import { redisFault } from '../shared/redis/redis-check.ts'
@@ -31,10 +31,12 @@ export interface MachineOptions {
   /** Where data, secrets and logs lie. */
   readonly folder: string
   readonly env: Environment
-  /** Absent: standard output. */
-  readonly log?: Log
+  /** Opens the log that both roles write to. */
+  readonly openLog: (config: Config['log']) => Log
   /** Hears what takes long, a line each. */
   readonly say: (line: string) => void
+  /** Called when the configuration is found good, before anything is started or paid. */
+  readonly announce?: (plan: { readonly missing: Missing; readonly config: Config }) => void
 }
 
 /** API, worker and what they stand on, all on this machine and all ended together. */
@@ -74,12 +76,13 @@ export async function startOneMachine(options: MachineOptions): Promise<Machine>
 
   // Before anything is started: what is wrong with the configuration is no matter of ports.
   const { config: first } = configured(environment())
+  options.announce?.({ missing, config: first })
   const stack = undo.use(await startEmbedded(options, missing, secrets))
   const port = env['PORT'] || String(await freeApiPort(first.host))
   const { config, warnings } = configured({ ...environment(stack), PORT: port })
 
   if (missing.s3) useCredentials(secrets)
-  const log = options.log ?? openLog(config.log)
+  const log = options.openLog(config.log)
   for (const warning of warnings) log.warn(warning)
   const own = { log, metrics: openMetrics() }
   const workerParts = undo.use(openParts(config, 'worker', own))

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /** Where `cratework up` and `cratework demo` keep what they have: in the clone, or below the current folder. */
@@ -30,4 +30,10 @@ export function takeStateFolder(folder: string): Disposable {
       lock.close()
     },
   }
+}
+
+/** A path as it is shown: from the current folder where it lies below that. */
+export function shownPath(path: string): string {
+  const below = relative(process.cwd(), path)
+  return below === '' || below.startsWith('..') ? resolve(path) : below
 }

@@ -1,10 +1,10 @@
-import { relative } from 'node:path'
-import { parseArgs } from 'node:util'
 import { refuse } from '../cli/role.ts'
 import { currentEnvironment, type Environment } from '../shared/config/load.ts'
+import { openLog } from '../shared/process/log.ts'
 import { onShutdown } from '../shared/process/shutdown.ts'
+import { readArguments } from './arguments.ts'
 import { startOneMachine, StartFault, type Machine } from './one-machine.ts'
-import { defaultStateFolder } from './state-folder.ts'
+import { defaultStateFolder, shownPath } from './state-folder.ts'
 
 const usage = `usage: cratework up [--folder DIR]
 
@@ -16,27 +16,16 @@ const usage = `usage: cratework up [--folder DIR]
  * it. Exits with 2 for arguments, a configuration or surroundings that do not do, and 1 where an embedded part ended.
  */
 export async function runUp(args: readonly string[]): Promise<void> {
-  const folder = folderGiven(args) ?? defaultStateFolder('up', process.cwd())
+  const given = readArguments(args, { folder: { type: 'string' } }, usage)
+  const folder = given.folder ?? defaultStateFolder('up', process.cwd())
   const env = currentEnvironment()
-  const machine = await startOneMachine({ command: 'up', folder, env, say }).catch((error: unknown) => {
+  const machine = await startOneMachine({ command: 'up', folder, env, say, openLog }).catch((error: unknown) => {
     if (error instanceof StartFault) refuse(error.message.split('\n'))
     throw error
   })
   onShutdown(machine, { graceMs: machine.graceMs, stop: machine.stop })
   say(welcome(machine, folder, env))
   refuseToGoOn(await machine.broken)
-}
-
-function folderGiven(args: readonly string[]): string | undefined {
-  try {
-    const options = { folder: { type: 'string' }, help: { type: 'boolean', default: false } } as const
-    const { values } = parseArgs({ args: [...args], options })
-    if (!values.help) return values.folder
-  } catch (error) {
-    refuse([error instanceof Error ? error.message : String(error), ...usage.trimEnd().split('\n')])
-  }
-  process.stdout.write(usage)
-  process.exit(0)
 }
 
 /** Shows the secrets that were made here; those of the environment are known to whoever set them. */
@@ -47,7 +36,7 @@ function welcome({ about, config, url }: Machine, folder: string, env: Environme
     'Cratework is up.',
     '',
     ...about,
-    `  State     ${relative(process.cwd(), folder) || '.'}`,
+    `  State     ${shownPath(folder)}`,
     '',
     `  API key         ${shown('CRATEWORK_API_KEY', config.apiKey)}`,
     `  Webhook secret  ${shown('WEBHOOK_SECRET', config.webhook.secret)}`,
