@@ -36,17 +36,24 @@ it('refuses a webhook where nothing could sign it, and a URL that it must not ca
     s3: inject('s3'),
     ...names,
     workers: 0,
-    env: { WEBHOOK_SECRET: '', WEBHOOK_ALLOW_PRIVATE: 'false' },
+    env: { WEBHOOK_ALLOW_PRIVATE: 'false' },
   })
-  const submit = async (url: string): Promise<{ status: number; text: string }> => {
-    const answer = await deployment.request('POST', '/v1/batches', {
-      items: items(1),
-      defaults: small,
-      webhook: { url },
+  const submit = async (apiUrl: string, url: string): Promise<{ status: number; text: string }> => {
+    const answer = await fetch(`${apiUrl}/v1/batches`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${deployment.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ items: items(1), defaults: small, webhook: { url } }),
     })
     return { status: answer.status, text: await answer.text() }
   }
-  const unsigned = await submit('https://shop.example/hook')
+  const inside = await submit(deployment.apiUrl, 'https://127.0.0.1/hook')
+  expect(inside.status).toBe(422)
+  expect(inside.text).toContain('WEBHOOK_ALLOW_PRIVATE')
+
+  const unsigning = await deployment.startApi({ WEBHOOK_SECRET: '' })
+  const unsigned = await submit(unsigning.ready, 'https://shop.example/hook')
   expect(unsigned.status).toBe(422)
   expect(unsigned.text).toContain('webhook_secret_missing')
+  const list = (await (await deployment.request('GET', '/v1/batches')).json()) as { data: unknown[] }
+  expect(list.data).toEqual([])
 }, 60_000)
