@@ -2,7 +2,9 @@
 --   keys   live states settled tenants tenant_batches
 --   args   batch tenant round; then index, chunk, ...
 --   gives  how many were opened
-if redis.call('HGET', live, 'round') ~= round then return 0 end
+local fields = redis.call('HMGET', live, 'round', 'status')
+-- What has ended was announced and expires: nobody would make its items.
+if fields[1] ~= round or fields[2] == 'ended' then return 0 end
 local opened = 0
 for at = rest_from, #ARGV, 2 do
   local index = tonumber(ARGV[at])
@@ -18,6 +20,7 @@ for at = rest_from, #ARGV, 2 do
 end
 if opened > 0 then
   redis.call('HSET', live, 'status', 'in_progress')
+  redis.call('HDEL', live, 'finalizing_at_ms')
   if not redis.call('LPOS', tenant_batches, batch) then redis.call('RPUSH', tenant_batches, batch) end
   if not redis.call('LPOS', tenants, tenant) then redis.call('RPUSH', tenants, tenant) end
 end

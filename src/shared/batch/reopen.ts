@@ -15,6 +15,9 @@ const script = defineScript({
   answer: z.number(),
 })
 
+/** So many items a call: Redis stands still while a script runs. */
+const atOnce = 2000
+
 /** Opens items again whose lines are missing in the ledger; gives how many. */
 export async function reopenItems(
   redis: Redis,
@@ -24,16 +27,20 @@ export async function reopenItems(
   indexes: readonly number[],
 ): Promise<number> {
   const { live, states, settled } = keys.batch(manifest.batch)
-  return await script(
-    redis,
-    {
-      live,
-      states,
-      settled,
-      tenants: keys.feedTenants(manifest.options.priority),
-      tenant_batches: keys.feedBatches(manifest.options.priority, manifest.tenant),
-    },
-    { batch: manifest.batch, tenant: manifest.tenant, round },
-    indexes.flatMap((index) => [index, chunkOf(index)]),
-  )
+  let opened = 0
+  for (let from = 0; from < indexes.length; from += atOnce) {
+    opened += await script(
+      redis,
+      {
+        live,
+        states,
+        settled,
+        tenants: keys.feedTenants(manifest.options.priority),
+        tenant_batches: keys.feedBatches(manifest.options.priority, manifest.tenant),
+      },
+      { batch: manifest.batch, tenant: manifest.tenant, round },
+      indexes.slice(from, from + atOnce).flatMap((index) => [index, chunkOf(index)]),
+    )
+  }
+  return opened
 }
