@@ -165,6 +165,14 @@ function goOn(node, args) {
       if (!isSecondHand) child.kill(signal)
     })
   }
+  // npm that is told to end takes its shell with it, and nobody tells us: then we are orphans.
+  const parent = process.ppid
+  const isOrphan = () => process.env.npm_lifecycle_event !== undefined && process.ppid !== parent
+  const watch = setInterval(() => {
+    if (!isOrphan()) return
+    clearInterval(watch)
+    if (lastMs === 0) child.kill('SIGTERM')
+  }, 500)
   child.on('exit', (code, signal) => {
     process.exit(signal === null ? (code ?? 1) : 128 + constants.signals[signal])
   })

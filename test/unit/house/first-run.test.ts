@@ -110,4 +110,15 @@ describe('the first run', () => {
     child.kill('SIGTERM')
     expect(await once(child, 'exit')).toEqual([7, null])
   })
+  it('ends what it started when the npm that runs it is gone', async () => {
+    const command = `"${process.execPath}" "${join(folder, 'clone', 'scripts', 'first-run.mjs')}" up --hang; true`
+    const shell = spawn('sh', ['-c', command], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, npm_execpath: join(folder, 'npm-cli.js'), npm_lifecycle_event: 'up' },
+    })
+    await once(shell.stdout, 'data')
+    shell.kill('SIGKILL')
+    const end = once(shell.stdout.resume(), 'end') // nobody holds it any more
+    await expect(end).resolves.toEqual([])
+  })
 })
