@@ -6,7 +6,7 @@ import { priorities } from './priority.ts'
 import { spokenText, text } from './text.ts'
 
 /** Most items in one batch. */
-export const itemsMax = 1_000_000
+const itemsMax = 1_000_000
 
 /** What a batch's own webhook may ask for; also what it gets where it names none. */
 export const terminalEvents = ['batch.completed', 'batch.failed', 'batch.expired', 'batch.cancelled'] as const

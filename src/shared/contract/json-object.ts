@@ -31,7 +31,7 @@ export function notBuilt(what: string) {
 
 const unknownField = asFault('unknown_field', 'is not a field that is known here')
 
-export function withoutNulls(value: unknown): unknown {
+function withoutNulls(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   const entries = Object.entries(value)
   if (!entries.some(([, entry]) => entry === null)) return value

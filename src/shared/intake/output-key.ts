@@ -4,7 +4,7 @@ import { parseTemplate, renderTemplate, type Template, type TemplateValue } from
 const keyBytesMax = 900
 
 /** What a key holds in place of an extension that follows the stored bytes. */
-export const extMark = '{{ext}}'
+const extMark = '{{ext}}'
 const longestExt = 'webp'
 
 export const defaultKeyTemplate = '{{batch_id}}/{{custom_id}}.{{ext}}'

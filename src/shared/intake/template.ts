@@ -6,7 +6,7 @@ export interface Template {
 type TemplatePart = { readonly literal: string } | { readonly field: string }
 
 /** Longest text that a template may become, in bytes. */
-export const expansionBytesMax = 8 * 1024
+const expansionBytesMax = 8 * 1024
 
 export type TemplateValue = string | number | boolean
 
