@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import type { StartedTestContainer } from 'testcontainers'
@@ -90,8 +90,7 @@ function s3Given(env: NodeJS.ProcessEnv): TestS3 | undefined {
 }
 
 async function startLocal(needsRedis: boolean, needsS3: boolean, say: (line: string) => void): Promise<Parts> {
-  const id = randomBytes(4).toString('hex')
-  const folder = join(import.meta.dirname, '..', '..', '.cratework', 'tests', id)
+  const folder = await mkdtemp(join(tmpdir(), 'stack-'))
   const stack = await startStack({
     folder,
     say,
