@@ -82,8 +82,7 @@ export async function completeUpload(disk: Disk, request: SignedRequest): Promis
     return { status: 200, body: document('CompleteMultipartUploadResult', result, checksumElements(checksum)) }
   } catch (error) {
     writer.discard()
-    // Somebody else may have completed or aborted it meanwhile; then its parts are gone.
-    throw disk.index.findUpload(open.id) === undefined ? noSuchUpload() : error
+    throw error
   }
 }
 

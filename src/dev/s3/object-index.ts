@@ -131,9 +131,8 @@ export function openIndex(file: string): ObjectIndex {
     const { body, bytes, etag, modifiedMs, headers, checksum } = object
     const stands = find(bucket, key)
     checkWrite(condition, stands?.etag)
-    upsertObject.run(
-      ...[bucket, Buffer.from(key), body, bytes, etag, modifiedMs, JSON.stringify(headers), checksumText(checksum)],
-    )
+    const texts = [JSON.stringify(headers), checksumText(checksum)] as const
+    upsertObject.run(bucket, Buffer.from(key), body, bytes, etag, modifiedMs, ...texts)
     return stands === undefined ? [] : [stands.body]
   }
 

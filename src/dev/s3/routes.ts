@@ -62,9 +62,9 @@ export function answer(disk: Disk, request: SignedRequest): Answer | Promise<Ans
   const of = request.key === '' ? 'bucket' : 'object'
   const fields = [...request.query.keys()].filter((name) => name !== 'x-id' && !name.toLowerCase().startsWith('x-amz-'))
   const route = routes.find(
-    ({ method, needs, takes = [], ...route }) =>
+    ({ method, of: about, needs, takes = [] }) =>
       method === request.method &&
-      route.of === of &&
+      about === of &&
       needs.every((name) => fields.includes(name)) &&
       fields.every((name) => needs.includes(name) || takes.includes(name)),
   )

@@ -77,7 +77,7 @@ function headerClaim(request: S3Request, nowMs: number): Claim {
     throw new S3Error('RequestTimeTooSkewed', "The difference between the request time and the server's is too large.")
   const payload = request.header('x-amz-content-sha256')
   if (payload === undefined) throw new S3Error('InvalidRequest', 'Missing required header: x-amz-content-sha256')
-  return { ...parseCredential(credential, date), date, signedHeaders: signedHeaders.split(';'), signature, payload }
+  return { ...parseCredential(credential), date, signedHeaders: signedHeaders.split(';'), signature, payload }
 }
 
 function presignedClaim(request: S3Request, nowMs: number): Claim {
@@ -90,7 +90,7 @@ function presignedClaim(request: S3Request, nowMs: number): Claim {
   if (signedMs - nowMs > skewMsMax) throw new S3Error('AccessDenied', 'Request is not valid yet')
   if (nowMs > signedMs + seconds * 1000) throw new S3Error('AccessDenied', 'Request has expired')
   return {
-    ...parseCredential(query.get('X-Amz-Credential') ?? '', date),
+    ...parseCredential(query.get('X-Amz-Credential') ?? ''),
     date,
     signedHeaders: (query.get('X-Amz-SignedHeaders') ?? '').split(';'),
     signature: query.get('X-Amz-Signature') ?? '',
@@ -98,11 +98,10 @@ function presignedClaim(request: S3Request, nowMs: number): Claim {
   }
 }
 
-function parseCredential(credential: string, date: string): { accessKeyId: string; scope: string } {
+function parseCredential(credential: string): { accessKeyId: string; scope: string } {
   const match = /^(.+)\/(\d{8}\/[^/]+\/s3\/aws4_request)$/.exec(credential)
   const [, accessKeyId = '', scope = ''] = match ?? []
-  if (match === null || scope.slice(0, 8) !== date.slice(0, 8))
-    throw new S3Error('AuthorizationHeaderMalformed', 'The credential is malformed.')
+  if (match === null) throw new S3Error('AuthorizationHeaderMalformed', 'The credential is malformed.')
   return { accessKeyId, scope }
 }
 

@@ -59,8 +59,8 @@ it('loses and tears nothing that it acknowledged, killed in the middle of twenty
 
   async function check(client: S3Client): Promise<void> {
     for (const [Key, of] of expected) {
-      const found = await client.send(new GetObjectCommand({ Bucket: bucket, Key })).catch((error: Error) => {
-        expect(error.name).toBe('NoSuchKey')
+      const found = await client.send(new GetObjectCommand({ Bucket: bucket, Key })).catch((error: unknown) => {
+        expect(error).toMatchObject({ name: 'NoSuchKey' })
       })
       const sum = found?.Metadata?.['sum']
       expect([of.acknowledged, ...of.sent]).toContain(sum)

@@ -9,16 +9,20 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { Agent, request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { connect as connectSocket } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startS3 } from '../../../src/dev/s3/server.ts'
-import { bytesOf, notFound, openSetting, refusal, sha256, tamperAfter, tamperBefore } from './setting.ts'
+import { bytesOf, openSetting, refusal, sha256, tamperBefore } from './setting.ts'
 import type { Setting } from './setting.ts'
 
 // What the embedded server is on top of being an S3.
@@ -143,7 +147,7 @@ describe('the embedded S3', () => {
     const outward = Object.values(networkInterfaces())
       .flat()
       .find((address) => address?.family === 'IPv4' && !address.internal)
-    const socket = connect(port, outward?.address ?? '127.0.0.2')
+    const socket = connectSocket(port, outward?.address ?? '127.0.0.2')
     await expect(
       new Promise((resolve, reject) => {
         socket.on('connect', resolve)
@@ -171,30 +175,29 @@ describe('the embedded S3', () => {
     client.destroy()
   })
 
-  it('answers before it has read a body to its end, and goes on with the next request', async () => {
+  it('answers a sender that goes on sending after it was refused, and then the next request', async () => {
     await using server = await start()
     const { connect } = settingOf(server)
-    const oneSocket = connect({
-      requestHandler: { httpAgent: { keepAlive: true, maxSockets: 1 }, requestTimeout: 5000 },
+    const body = Buffer.alloc(40_000_000, 'x') // more than sockets hold, and than a document may have
+    const presigning = connect({ requestChecksumCalculation: 'WHEN_REQUIRED' })
+    tamperBefore(presigning, ({ headers }) => {
+      headers['content-length'] = String(body.length)
     })
-    tamperAfter(oneSocket, (request) => {
-      if (request.body instanceof Readable) request.body = Readable.from([Buffer.alloc(3_000_000, 'no frames')])
+    const url = await getSignedUrl(presigning, new CreateBucketCommand({ Bucket: 'another' }))
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const first = request(url, { method: 'PUT', agent, headers: { 'content-length': body.length } })
+    const answered = once(first, 'response')
+    await new Promise((resolve) => first.end(body, () => resolve(undefined)))
+    const [answer] = (await answered) as [IncomingMessage]
+    expect({ status: answer.statusCode, text: await text(answer) }).toEqual({
+      status: 400,
+      text: expect.stringContaining('MalformedXML') as string,
     })
-    const length = 3_000_000 - 100 // what the SDK announces is more, by its frames
-    const stream = { Body: Readable.from([Buffer.alloc(length)]), ContentLength: length }
-    const unframed = oneSocket.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', ...stream }))
-    expect(await refusal(unframed)).toEqual({ code: 'IncompleteBody', status: 400 })
-    expect(await refusal(oneSocket.send(new HeadObjectCommand({ Bucket: bucket, Key: 'a' })))).toEqual(notFound)
-
-    const wordy = connect()
-    tamperBefore(wordy, (request) => {
-      request.body = Buffer.alloc(10_000_000, 'x')
-      request.headers['content-length'] = '10000000'
-    })
-    const tooLong = await refusal(wordy.send(new CreateBucketCommand({ Bucket: 'another' })))
-    expect(tooLong).toEqual({ code: 'MalformedXML', status: 400 })
-    wordy.destroy()
-    oneSocket.destroy()
+    const second = request(server.endpoint, { agent })
+    const [next] = (await once(second.end(), 'response')) as [IncomingMessage]
+    expect({ status: next.statusCode, reused: second.reusedSocket }).toEqual({ status: 403, reused: true })
+    agent.destroy()
+    presigning.destroy()
   })
 
   it('refuses by name what it does not know', async () => {
@@ -223,6 +226,8 @@ describe('the embedded S3', () => {
       code: 'MetadataTooLarge',
       status: 400,
     })
+    const twoSums = { ChecksumCRC32: 'AAAAAA==', ChecksumSHA256: sha256(Buffer.from('a')) }
+    expect(await refusal(put(twoSums))).toEqual({ code: 'InvalidRequest', status: 400 })
     client.destroy()
   })
 })

@@ -24,8 +24,8 @@ export function multipartChecks({ target, client, bucket, at }: Setting): void {
     const of = { ...at(name), UploadId }
     return {
       of,
-      part: (PartNumber: number, Body: Buffer, more: object = {}) =>
-        client.send(new UploadPartCommand({ ...of, PartNumber, Body, ...more })),
+      part: (PartNumber: number, Body: Buffer, sums: object = {}) =>
+        client.send(new UploadPartCommand({ ...of, PartNumber, Body, ...sums })),
       complete: (Parts: object[]) =>
         client.send(new CompleteMultipartUploadCommand({ ...of, MultipartUpload: { Parts } })),
     }
@@ -110,6 +110,10 @@ export function multipartChecks({ target, client, bucket, at }: Setting): void {
     const bodies = [randomBytes(partBytes), Buffer.from('the end')]
     const wrong = part(1, Buffer.from('wrong'), { ChecksumSHA256: sha256(Buffer.from('right')) })
     expect(await refusal(wrong)).toEqual({ code: 'BadDigest', status: 400 })
+    if (target.own) {
+      const other = part(1, Buffer.from('summed otherwise'), { ChecksumAlgorithm: 'CRC32' })
+      expect(await refusal(other)).toEqual({ code: 'InvalidRequest', status: 400 })
+    }
     const Parts: object[] = []
     for (const [index, body] of bodies.entries()) {
       const { ETag, ChecksumSHA256 } = await part(index + 1, body, { ChecksumSHA256: sha256(body) })

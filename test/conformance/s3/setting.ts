@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { text } from 'node:stream/consumers'
 import {
   AbortMultipartUploadCommand,
   DeleteObjectsCommand,
@@ -97,16 +100,37 @@ export async function send(url: string, init: RequestInit = {}): Promise<RawAnsw
   return { status: answer.status, text: await answer.text(), headers: answer.headers }
 }
 
-/** Announces a body, sends its first half and ends the connection there. Resolves when the server has let go, too. */
-export async function sendHalf(url: string, body: Buffer): Promise<void> {
+/** An upload that has got half-way. */
+export interface HalfSent {
+  /** Sends the other half and gives the answer. */
+  finish(): Promise<Pick<RawAnswer, 'status' | 'text'>>
+  /** Ends the connection. Resolves when the server has let go, too. */
+  cut(): Promise<void>
+}
+
+/** Announces a body and sends its first half. Resolves when that is on its way. */
+export async function sendHalf(url: string, body: Buffer, headers: Record<string, string> = {}): Promise<HalfSent> {
   const open = url.startsWith('https:') ? httpsRequest : httpRequest
-  const request = open(url, { method: 'PUT', headers: { 'content-length': body.length } })
-  await new Promise<void>((resolve) => {
-    request.on('error', () => undefined)
-    request.on('response', (response) => response.resume())
-    request.on('close', resolve)
-    request.write(body.subarray(0, body.length / 2), () => request.socket?.end())
+  const request = open(url, { method: 'PUT', headers: { ...headers, 'content-length': body.length }, agent: false })
+  const answer = new Promise<IncomingMessage>((resolve, reject) => {
+    request.on('response', resolve)
+    request.on('error', reject)
   })
+  answer.catch(() => undefined) // cut off, it may end in an error
+  await new Promise((resolve) => request.write(body.subarray(0, body.length / 2), resolve))
+  return {
+    async finish() {
+      request.end(body.subarray(body.length / 2))
+      const response = await answer
+      return { status: response.statusCode ?? 0, text: await text(response) }
+    },
+    async cut() {
+      const closed = once(request, 'close')
+      answer.then((response) => response.resume()).catch(() => undefined)
+      request.socket?.end()
+      await closed
+    },
+  }
 }
 
 /** What goes over the wire. */
