@@ -116,7 +116,7 @@ export async function startOneMachine(options: MachineOptions): Promise<Machine>
 
 /** The children are asked for 10 s, then killed (stack.ts). */
 const stackStopMs = 12_000
-const answerMs = 10_000
+const answerMs = 5_000
 
 function setUp(step: () => Secrets): Secrets {
   try {
@@ -172,7 +172,7 @@ async function checkConfigured({ clock, random, redis, store }: Parts, missing: 
     try {
       return await within(clock, answerMs, check)
     } catch (error) {
-      return `${what} does not answer: ${error instanceof Error ? error.message : String(error)}`
+      return `${what}: ${error instanceof Error ? error.message : String(error)}`
     }
   }
   const faults = await Promise.all([

@@ -21,7 +21,7 @@ export function contactSheet(sheet: Sheet): string {
     [String(succeeded), 'made'],
     [String(reused), 'reused'],
     [String(failed), 'failed'],
-    [`$${totalUsd(lines)}`, simulated ? 'by the simulator, not paid' : 'paid'],
+    [`$${totalUsd(lines)}`, simulated ? 'simulated, not paid' : 'paid'],
   ]
   const title = batch.name ?? 'Contact sheet'
   return `<!doctype html>
@@ -37,7 +37,7 @@ export function contactSheet(sheet: Sheet): string {
 <div>
 <p class="brand">Cratework</p>
 <h1>${escaped(title)}</h1>
-<p class="about">${escaped(model)} · ${escaped(batch.id)}</p>
+<p class="about">${escaped(`${model} · ${batch.id} · ${endOf(batch)}`)}</p>
 </div>
 <dl>${facts.map(([value = '', name = '']) => `<div><dd>${escaped(value)}</dd><dt>${escaped(name)}</dt></div>`).join('')}</dl>
 </header>
@@ -47,6 +47,10 @@ ${lines.map((line) => card(line, files.get(line.custom_id))).join('\n')}
 </body>
 </html>
 `
+}
+
+function endOf({ completed_at: completedAt, created_at: createdAt }: BatchObject): string {
+  return `${new Date((completedAt ?? createdAt) * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
 function card(line: ResultLine, file: string | undefined): string {
@@ -59,10 +63,11 @@ function card(line: ResultLine, file: string | undefined): string {
   return `<article>
 ${picture}
 <div class="text">
-<h2>${escaped(product?.name ?? line.custom_id)} <span class="${line.status}">${line.status}</span></h2>
-<p>${escaped(product?.prompt ?? '')}</p>
-<p class="small"><span>${escaped(sizeOf(line))}</span><span>${line.cost_usd === null ? 'price unknown' : `$${escaped(line.cost_usd)}`}</span></p>
-<p class="key">${escaped(image?.s3_key ?? '')}</p>
+<h2>${escaped(product?.name ?? line.custom_id)}</h2>
+<p class="prompt">${escaped(product?.prompt ?? '')}</p>
+<p class="row"><span class="status ${line.status}">${line.status}</span><span>${line.cost_usd === null ? 'price unknown' : `$${escaped(line.cost_usd)}`}</span></p>
+<p class="small">${escaped(sizeOf(line))}</p>
+<p class="key">${escaped(image?.s3_key ?? '').replaceAll('/', '/<wbr>')}</p>
 </div>
 </article>`
 }
@@ -86,7 +91,7 @@ const style = `
   --bad-back: #482422 } }
 * { box-sizing: border-box; margin: 0 }
 body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif;
-  max-width: 1240px; margin: 0 auto; padding: 36px 28px 56px }
+  max-width: 1240px; margin: 0 auto; padding: 36px 28px 40px }
 header { display: flex; flex-wrap: wrap; gap: 20px 48px; justify-content: space-between; align-items: flex-end;
   margin-bottom: 28px }
 .brand { color: var(--soft); font-size: 12px; font-weight: 600; letter-spacing: .14em; text-transform: uppercase }
@@ -94,17 +99,18 @@ h1 { font-size: 30px; line-height: 1.2; letter-spacing: -.02em; margin: 4px 0 6p
 .about, .small, .key, dt { color: var(--soft); font-size: 13px }
 dl { display: flex; flex-wrap: wrap; gap: 12px 30px }
 dd { font-size: 21px; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.2 }
-main { display: grid; gap: 20px; grid-template-columns: repeat(auto-fill, minmax(min(300px, 100%), 1fr)) }
-article { background: var(--card); border: 1px solid var(--line); border-radius: 14px; overflow: hidden }
+main { display: grid; gap: 18px; grid-template-columns: repeat(auto-fill, minmax(min(204px, 100%), 1fr)) }
+article { display: flex; flex-direction: column; background: var(--card); border: 1px solid var(--line); border-radius: 14px; overflow: hidden }
 article img, .missing { display: block; width: 100%; aspect-ratio: 1; height: auto; object-fit: contain;
   background: var(--page); border-bottom: 1px solid var(--line) }
 .missing { display: grid; place-items: center; padding: 24px; text-align: center; color: var(--bad) }
-.text { padding: 14px 16px 16px }
-h2 { display: flex; justify-content: space-between; align-items: center; gap: 12px; font-size: 17px; line-height: 1.3;
-  margin-bottom: 4px }
-h2 span { border-radius: 99px; padding: 2px 10px; font-size: 12px; background: var(--bad-back); color: var(--bad) }
-h2 .succeeded { background: var(--good-back); color: var(--good) }
-h2 .reused { background: var(--kept-back); color: var(--kept) }
-.small { display: flex; justify-content: space-between; margin-top: 10px; font-variant-numeric: tabular-nums }
-.key { font-family: ui-monospace, "SF Mono", Consolas, monospace; font-size: 12px; overflow-wrap: anywhere }
+.text { flex: 1; display: flex; flex-direction: column; padding: 14px 16px 16px }
+.prompt { flex: 1; font-size: 14px }
+h2 { font-size: 16px; line-height: 1.3; margin-bottom: 4px }
+.row { display: flex; justify-content: space-between; align-items: center; margin: 12px 0 8px; font-weight: 600;
+  font-variant-numeric: tabular-nums }
+.status { border-radius: 99px; padding: 1px 10px; font-size: 12px; background: var(--bad-back); color: var(--bad) }
+.succeeded { background: var(--good-back); color: var(--good) }
+.reused { background: var(--kept-back); color: var(--kept) }
+.key { font-family: ui-monospace, "SF Mono", Consolas, monospace; font-size: 11.5px; line-height: 1.4; overflow-wrap: anywhere }
 `

@@ -23,7 +23,7 @@ export function newProgress(screen: Screen): Progress {
     update(batch, elapsedMs) {
       if (screen.isTTY === true) {
         const line = `  ${bar(batch)}  ${words(batch)}  ${(elapsedMs / 1000).toFixed(1)} s`
-        last = line.slice(0, (screen.columns ?? 80) - 1)
+        last = line.slice(0, (screen.columns || 80) - 1)
         screen.write(`\r${last}${eraseToEnd}`)
         return
       }

@@ -37,7 +37,8 @@ const askEveryMs = 100
 const webhookWithinMs = 20_000
 /** Longer than a call may take. */
 const stillMs = 180_000
-const refusedKeyMs = 5_000
+/** A lane that is closed is tried again every 30 s at most. */
+const refusedKeyMs = 40_000
 const ends: readonly BatchStatus[] = ['completed', 'failed', 'expired', 'cancelled']
 
 /** The catalog's way: submit, follow, hear the webhook, fetch the images. Throws where it comes to no end, or is aborted. */
