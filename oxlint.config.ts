@@ -186,7 +186,6 @@ export default defineConfig({
     'oxc/no-barrel-file': ['error', { threshold: 0 }],
     'typescript/ban-ts-comment': 'error',
     'typescript/consistent-type-imports': 'error',
-    'typescript/no-confusing-void-expression': [
       'error',
       { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
     ],
