@@ -62,7 +62,7 @@ describe('settleItem', () => {
     })
     const { settled: settledKey, unsealed, outcomes } = engine.keys.batch(batch)
     expect(await redis.hgetall(settledKey)).toEqual({ 0: '1' })
-    expect(await redis.zrange(unsealed, 0, -1, 'WITHSCORES')).toEqual(['0', String(startedAtMs + 1000)])
+    expect(await redis.zrange(unsealed, '0', '-1', 'WITHSCORES')).toEqual(['0', String(startedAtMs + 1000)])
     const [text = ''] = await redis.hvals(outcomes(0))
     expect(await redis.get(engine.keys.unwritten)).toBe(String(Buffer.byteLength(text)))
   })
@@ -232,7 +232,7 @@ describe('settleItem', () => {
   it('keeps the time of the oldest outcome of a chunk that is not in the ledger', async () => {
     const manifest = await newBatch(engine, 3, { fed: 3 })
     const unsealed = (): Promise<string[]> =>
-      redis.zrange(engine.keys.batch(manifest.batch).unsealed, 0, -1, 'WITHSCORES')
+      redis.zrange(engine.keys.batch(manifest.batch).unsealed, '0', '-1', 'WITHSCORES')
     await settle(engine, manifest, newHold(manifest, 0), 'reused', { nowMs: 5000 })
     await settle(engine, manifest, newHold(manifest, 1), 'reused', { nowMs: 9000 })
     await settle(engine, manifest, newHold(manifest, 2), 'reused', { nowMs: 1000 })

@@ -179,7 +179,7 @@ describe('readBatchObject', () => {
     await writeSummary(store, { v: 1, round: 1, batch: { ...newBatchObject(ended), status: 'completed' } })
     const without = { ...parts, redis: away }
     expect(await readBatchObject(without, 'default', ended.batch)).toMatchObject({ status: 'completed' })
-    await expect(readBatchObject(without, 'default', live.batch)).rejects.toThrow()
+    await expect(readBatchObject(without, 'default', live.batch)).rejects.toThrow('writeable')
     away.disconnect()
   })
 })
