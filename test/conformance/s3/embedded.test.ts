@@ -42,8 +42,8 @@ afterEach(async () => {
 const start = () => startS3({ folder, port: 0, ...credentials, buckets: [bucket] })
 
 function settingOf({ endpoint }: { endpoint: string }): Setting {
-  const target = { name: 'embedded', endpoint, region: 'x', credentials, bucket, forcePathStyle: true, own: true }
-  return openSetting(target)
+  const own = { own: true, quirks: [], forcePathStyle: true }
+  return openSetting({ name: 'embedded', endpoint, region: 'x', credentials, bucket, ...own })
 }
 
 async function bodyFiles(): Promise<string[]> {

@@ -17,7 +17,23 @@ export interface Target {
   readonly forcePathStyle: boolean
   /** Our embedded server: checks of what others may do otherwise run only here. */
   readonly own: boolean
+  readonly quirks: readonly Quirk[]
 }
+
+/** In what an S3 is known to differ from AWS. Nothing of ours relies on these, or takes both answers. */
+export type Quirk = 'short names' | 'no object beside its folder' | 'folder order' | 'missing key is 412'
+
+/**
+ * Source: SeaweedFS 4.44, read and not run. A part of a key is a file name, up to 255 bytes (weed/filer/filer.go); a key
+ * is a file or a folder (ErrExistingObjectIsFile); keys are listed folder by folder (weed/s3api/s3api_object_handlers_list.go);
+ * If-Match on nothing is PreconditionFailed (validateConditionalHeaders, checkDeleteIfMatch).
+ */
+const seaweedQuirks: readonly Quirk[] = [
+  'short names',
+  'no object beside its folder',
+  'folder order',
+  'missing key is 412',
+]
 
 export interface Targets {
   readonly targets: readonly Target[]
@@ -31,7 +47,16 @@ export async function openTargets(): Promise<Targets> {
   const bucket = 'conformance'
   const server = await startS3({ folder, port: 0, ...credentials, buckets: [bucket] })
   const { endpoint } = server
-  const own = { name: 'embedded', endpoint, region: 'eu-north-1', credentials, bucket, forcePathStyle: true, own: true }
+  const own = {
+    name: 'embedded',
+    endpoint,
+    region: 'eu-north-1',
+    credentials,
+    bucket,
+    forcePathStyle: true,
+    own: true,
+    quirks: [],
+  }
   const other = await otherTarget(process.env)
   return {
     targets: other === undefined ? [own] : [own, other],
@@ -51,5 +76,7 @@ async function otherTarget(env: NodeJS.ProcessEnv): Promise<Target | undefined> 
   if (env['TEST_S3_BUCKET'] === undefined) await makeBucket(s3, bucket)
   const { endpoint, region, forcePathStyle, accessKeyId, secretAccessKey } = s3
   const name = given ? `given at ${new URL(endpoint).host}` : 'SeaweedFS'
-  return { name, endpoint, region, credentials: { accessKeyId, secretAccessKey }, bucket, forcePathStyle, own: false }
+  const quirks = given ? [] : seaweedQuirks
+  const credentials = { accessKeyId, secretAccessKey }
+  return { name, endpoint, region, credentials, bucket, forcePathStyle, own: false, quirks }
 }
