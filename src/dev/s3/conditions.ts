@@ -12,8 +12,6 @@ export interface WriteCondition {
   readonly etag: string | undefined
 }
 
-export const noCondition: WriteCondition = { absent: false, etag: undefined }
-
 export function readWriteCondition(request: S3Request): WriteCondition {
   const ifNoneMatch = request.header('if-none-match')
   if (ifNoneMatch !== undefined && ifNoneMatch !== '*')
