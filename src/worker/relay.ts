@@ -42,7 +42,7 @@ const terminal = new Set(['batch.completed', 'batch.failed', 'batch.expired', 'b
 const readAtOnce = 100
 
 /** The endpoint of a batch's own `webhook.url`. */
-export const batchEndpoint = 'batch'
+const batchEndpoint = 'batch'
 
 /** Reads the event log and makes a delivery for whoever wants the event; then moves its cursor, never before. */
 export async function relayEvents(parts: RelayParts): Promise<Verdict> {

@@ -42,8 +42,8 @@ it('loses nothing and pays at most for what was in flight when a worker is kille
     if (open > 0) {
       await eventually(
         async () => {
-          const { succeeded, in_progress, queued } = (await deployment.get(id)).request_counts
-          return succeeded + in_progress + queued === count && succeeded > dueAt + open
+          const { queued, in_progress } = (await deployment.get(id)).request_counts
+          return count - queued - in_progress > dueAt + open
         },
         { withinMs: 30_000, what: 'work to go on after the kill' },
       )
@@ -52,15 +52,22 @@ it('loses nothing and pays at most for what was in flight when a worker is kille
   }
 
   const batch = await deployment.ended(id, 100_000)
-  expect(batch.request_counts).toMatchObject({ total: count, succeeded: count, failed: 0 })
+  const { succeeded, failed } = batch.request_counts
+  expect(succeeded + failed).toBe(count)
   const lines = await deployment.results(id)
   expect(new Set(lines.map(({ custom_id }) => custom_id)).size).toBe(count)
+  // In flight at two of the kills: two calls may have been charged for nothing, and a third is not made.
+  for (const { error, attempts } of lines.filter(({ status }) => status === 'failed')) {
+    expect({ code: error?.code, attempts }).toEqual({ code: 'outcome_unknown', attempts: 2 })
+  }
 
   const { paid } = await deployment.calls()
   expect(inFlight).toBeGreaterThan(0)
-  expect(paid).toBeGreaterThanOrEqual(count)
+  expect(paid).toBeGreaterThanOrEqual(succeeded)
   expect(paid).toBeLessThanOrEqual(count + inFlight)
-  expect(batch.usage.provider_calls).toBeGreaterThanOrEqual(count)
+  // A call that was granted and cut before it arrived may have been made, as far as anybody knows.
+  expect(batch.usage.provider_calls).toBeGreaterThanOrEqual(paid)
+  expect(batch.usage.provider_calls).toBeLessThanOrEqual(count + inFlight)
 
   await eventually(() => deployment.sink.received.length > 0, { withinMs: 30_000, what: 'the webhook' })
   expect(new Set(deployment.sink.received.map(({ id: event }) => event)).size).toBe(1)

@@ -3,7 +3,7 @@ import { startChild, type Child } from '../../src/dev/children.ts'
 import { startSimulator, type Part } from '../../src/dev/stack.ts'
 import { eventually } from './eventually.ts'
 import { startSink, type Sink } from './sink.ts'
-import { makeBucket, type TestS3 } from './stack.ts'
+import type { TestS3 } from './stack.ts'
 
 /** A batch as the API tells of it; only what tests look at. Written anew here: a judge must not share our types. */
 export interface SeenBatch {
@@ -204,10 +204,4 @@ function addsUp({ request_counts: counts }: SeenBatch): boolean {
     completed === succeeded + reused &&
     queued + in_progress + succeeded + reused + failed + cancelled + expired === total
   )
-}
-
-/** A bucket of its own on an S3 that a test started itself. */
-export async function bucketOn(s3: TestS3, name: string): Promise<string> {
-  await makeBucket(s3, name)
-  return name
 }

@@ -111,14 +111,14 @@ export async function readBatchObject(parts: ViewParts, tenant: string, id: stri
   const manifest = await readManifest(parts.store, id)
   if (manifest?.tenant !== tenant) return undefined
   let live: LiveBatch | undefined
-  let redisFault: unknown
+  let redisFault: Error | undefined
   try {
     live = await readLive(parts.redis, parts.keys, id)
   } catch (error) {
-    redisFault = error
+    redisFault = error instanceof Error ? error : new Error(String(error))
   }
   if (live !== undefined && live.status !== 'ended') {
-    return liveBatchObject(manifest, live, parts.clock.now(), await blockedBy(parts, live))
+    return liveBatchObject(manifest, live, parts.clock.now(), await whyBlocked(parts, live))
   }
   const summary = await readSummary(parts.store, id)
   if (summary !== undefined) return summary.batch
@@ -137,7 +137,7 @@ function recovering(manifest: Manifest, nowMs: number): BlockedBy {
 }
 
 /** Why nothing moves, if nothing does (P9). */
-async function blockedBy({ redis, keys, clock }: ViewParts, live: LiveBatch): Promise<BlockedBy | null> {
+async function whyBlocked({ redis, keys, clock }: ViewParts, live: LiveBatch): Promise<BlockedBy | null> {
   if (live.status !== 'in_progress') return null
   const [storage, provider, workers] = await Promise.all([
     readLane(redis, keys, 'storage'),

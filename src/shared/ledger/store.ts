@@ -169,12 +169,12 @@ export function openStore(config: Config['s3'], { clock, random, deadlineMs: def
 
     async putStream(key, body, options) {
       const writer = random.bytes(9).toString('base64url')
-      let sourceFault: unknown
+      let sourceFault: Error | undefined
       async function* source(): AsyncIterable<Buffer | string> {
         try {
           yield* body
         } catch (error) {
-          sourceFault = error
+          sourceFault = error instanceof Error ? error : new Error(String(error))
           throw error
         }
       }

@@ -103,7 +103,7 @@ export async function giveBack(
   error?: unknown,
 ): Promise<Verdict> {
   await putBack(parts.redis, parts.keys, work.attempt.hold, booking, keepUrl)
-  if (error !== undefined && !parts.stopping.aborted) throw error
+  if (error instanceof Error && !parts.stopping.aborted) throw error
   return again(afterMs)
 }
 
