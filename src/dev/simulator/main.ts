@@ -14,10 +14,10 @@ const usage = `usage: cratework simulator [--port N] [--host ADDRESS] [--rate-li
 
 /**
  * Runs the simulator until SIGTERM, SIGINT or, with `--parent`, the end of standard input. Prints one line of JSON,
- * `{"baseUrl":"http://127.0.0.1:PORT/v1"}`, once it listens. Gives the exit code: 0, or 2 for arguments or a port that
- * cannot be had.
+ * `{"baseUrl":"http://127.0.0.1:PORT/v1"}`, once it listens. Arguments that it does not understand and a port that cannot
+ * be had make the process's exit code 2.
  */
-export async function runSimulator(argv: readonly string[]): Promise<number> {
+export async function runSimulator(argv: readonly string[]): Promise<void> {
   try {
     const { values } = parseArgs({
       args: [...argv],
@@ -33,7 +33,7 @@ export async function runSimulator(argv: readonly string[]): Promise<number> {
     })
     if (values.help) {
       process.stdout.write(usage)
-      return 0
+      return
     }
     await using simulator = await startSimulator({
       port: amount('--port', values.port) ?? 0,
@@ -43,14 +43,14 @@ export async function runSimulator(argv: readonly string[]): Promise<number> {
       latencyScale: amount('--latency-scale', values['latency-scale']),
     })
     const ended = [once(process, 'SIGTERM'), once(process, 'SIGINT')]
-    if (values.parent) ended.push(once(process.stdin.resume(), 'close'))
+    // A pipe closes, a file or /dev/null only ends.
+    if (values.parent) ended.push(once(process.stdin.resume(), 'end'), once(process.stdin, 'close'))
     process.stdout.write(`${JSON.stringify({ baseUrl: simulator.baseUrl })}\n`)
     await Promise.race(ended)
     if (values.parent) process.stdin.destroy()
-    return 0
   } catch (error) {
     process.stderr.write(`simulator: ${error instanceof Error ? error.message : String(error)}\n`)
-    return 2
+    process.exitCode = 2
   }
 }
 
@@ -63,4 +63,4 @@ function amount(option: string, text: string | undefined): number | undefined {
   return value
 }
 
-if (import.meta.main) process.exitCode = await runSimulator(process.argv.slice(2))
+if (import.meta.main) await runSimulator(process.argv.slice(2))

@@ -45,6 +45,12 @@ describe('the program', () => {
     expect(await exited).toEqual([0, null])
   })
 
+  it('ends with --parent where there is no standard input at all', async () => {
+    const child = spawn(process.execPath, ['src/dev/simulator/main.ts', '--parent'], { stdio: 'ignore' })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    expect(await once(child, 'exit')).toEqual([0, null])
+  })
+
   it.each([[['--port', 'x']], [['--rate-limit', '1.5']], [['--latency-scale', '-1']], [['--colour']]])(
     'ends with code 2 for %j',
     async (argv) => {
