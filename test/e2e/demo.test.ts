@@ -1,5 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,14 +6,10 @@ import { delimiter, join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startSimulator } from '../../src/dev/stack.ts'
-import { eventually } from '../support/eventually.ts'
-import { processesOf } from '../support/leftovers.ts'
+import { endCommands, nothingRuns, startCommand, type Command } from '../support/command.ts'
 
-const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts')
 const ids = ['running-shoe', 'backpack', 'watch', 'sunglasses', 'headphones']
 
-const mark = randomUUID()
-const running = new Set<ChildProcess>()
 let folder: string
 
 async function newFolder(): Promise<void> {
@@ -26,48 +21,11 @@ async function removeFolder(): Promise<void> {
 }
 
 afterEach(async () => {
-  for (const child of running) child.kill('SIGKILL')
-  await nothingRuns()
+  await endCommands(folder)
 })
 
-interface Demo {
-  /** What it has said so far. */
-  said(): string
-  until(text: string | RegExp): Promise<void>
-  signal(signal: NodeJS.Signals): void
-  /** Its exit code, or the signal that ended it. */
-  readonly ended: Promise<number | string>
-}
-
-/** Starts the demo as a person would, on the test's own folder. */
-function startDemo(args: string[], env: Record<string, string> = {}): Demo {
-  const child = spawn(process.execPath, [main, 'demo', '--folder', folder, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, DEMO_TEST: mark, ...env },
-  })
-  running.add(child)
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (piece: string) => {
-      text += piece
-    })
-  }
-  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
-  void ended.then(() => running.delete(child))
-  return {
-    said: () => text,
-    until: async (wanted) => {
-      const has = () => (typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text))
-      await eventually(has, { withinMs: 60_000, what: `${String(wanted)} in:\n${text}` })
-    },
-    signal: (signal) => child.kill(signal),
-    ended,
-  }
-}
-
-async function nothingRuns(): Promise<void> {
-  const left = () => processesOf({ variable: `DEMO_TEST=${mark}`, folder }, new Set())
-  await eventually(async () => (await left()).length === 0, { withinMs: 10_000, what: 'the end of all processes' })
+function startDemo(args: readonly string[], env: Record<string, string> = {}): Command {
+  return startCommand(['demo', '--folder', folder, ...args], env)
 }
 
 /** Rows of the table: custom_id, status, S3 key, size, cost. */
@@ -153,7 +111,7 @@ describe('cratework demo', () => {
 
     demo.signal('SIGINT')
     expect(await demo.ended).toBe(0)
-    await nothingRuns()
+    await nothingRuns(folder)
   })
 
   it('interrupted in the middle, ends with 130 and leaves nothing running; the next run pays only for the rest', async () => {
@@ -161,7 +119,7 @@ describe('cratework demo', () => {
     await first.until(/ [1-4] of 5/)
     first.signal('SIGINT')
     expect(await first.ended).toBe(130)
-    await nothingRuns()
+    await nothingRuns(folder)
 
     const second = startDemo(['--exit'])
     expect(await second.ended, second.said()).toBe(0)
@@ -174,7 +132,7 @@ describe('cratework demo', () => {
     await demo.until('is accepted')
     demo.signal('SIGKILL')
     expect(await demo.ended).toBe('SIGKILL')
-    await nothingRuns()
+    await nothingRuns(folder)
   })
 
   it('ends with 1 when images failed, and says which and why', async () => {
