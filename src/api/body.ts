@@ -1,4 +1,4 @@
-import type { Request } from 'express'
+import type { IncomingMessage } from 'node:http'
 import { createGunzip } from 'node:zlib'
 import { asFault, grouped } from '../shared/contract/fault.ts'
 import { ApiProblem, invalidRequest } from '../shared/contract/problem.ts'
@@ -26,7 +26,7 @@ export interface JsonBody {
  * Reads a JSON body, gzipped or not. Throws `ApiProblem`: 415 for what it is not, 413 over the limit (inflated), 408 for
  * half a minute without a byte, 400 for what is no JSON.
  */
-export async function readJsonBody(request: Request, clock: Clock, limits: BodyLimits): Promise<JsonBody> {
+export async function readJsonBody(request: IncomingMessage, clock: Clock, limits: BodyLimits): Promise<JsonBody> {
   const { headers } = request
   if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) {
     throw new ApiProblem({ problem: 'invalid_json', detail: 'The body is empty.' })
@@ -71,7 +71,7 @@ function tooLarge(bytesMax: number): ApiProblem {
 }
 
 async function readBytes(
-  request: Request,
+  request: IncomingMessage,
   clock: Clock,
   { bytesMax, idleMs, gzipped }: BodyLimits & { gzipped: boolean },
 ): Promise<Buffer> {

@@ -12,7 +12,6 @@ import { removeMarker, writeMarker } from '../ledger/markers.ts'
 import { inputChunkPath } from '../ledger/paths.ts'
 import type { Store } from '../ledger/store.ts'
 import type { Clock } from '../process/clock.ts'
-import { within } from '../process/deadline.ts'
 import type { Log } from '../process/log.ts'
 import type { Random } from '../process/random.ts'
 import { triggerFeed } from '../queues/enqueue.ts'
@@ -43,8 +42,6 @@ export interface Submission {
 
 const chunksAtOnce = 4
 const chunkDeadlineMs = 10_000
-/** What is done after the commit may take so long; the sweep makes up for what it missed. */
-const afterCommitMs = 1_500
 
 /**
  * Accepts a batch whole or refuses it whole (P1). Order of writes: marker, input, manifest, whose create is the commit,
@@ -142,9 +139,12 @@ async function commit({ store, log }: AcceptParts, manifest: Manifest): Promise<
   }
 }
 
-/** Lists, Redis and the feed. Each may fail: the batch is in the ledger, and the sweep brings it in. */
+/**
+ * Lists, Redis and the feed. Each may fail: the batch is in the ledger, and the sweep brings it in. None takes longer
+ * than the deadlines of its connection.
+ */
 async function makeKnown(parts: AcceptParts, manifest: Manifest): Promise<void> {
-  const { redis, keys, queues, store, log, clock } = parts
+  const { redis, keys, queues, store, log } = parts
   const steps = [
     ['list', () => writeListing(store, manifest.tenant, newBatchObject(manifest))],
     ['create', () => createBatch(redis, keys, manifest)],
@@ -152,7 +152,7 @@ async function makeKnown(parts: AcceptParts, manifest: Manifest): Promise<void> 
   ] as const
   for (const [step, run] of steps) {
     try {
-      await within<unknown>(clock, afterCommitMs, run())
+      await run()
     } catch (error) {
       log.warn({ err: error, batch: manifest.batch, step }, 'a batch is accepted, and left for the sweep to bring in')
     }

@@ -117,6 +117,15 @@ describe('POST /v1/batches', () => {
     expect(listed.map(({ batch }) => batch)).toContain(id)
   })
 
+  it('knows that an item’s own key may be that of another batch too', async () => {
+    const sharedKeys = async (item: object): Promise<boolean | undefined> => {
+      const { id } = await submitted({ items: [{ prompt: 'x', ...small, ...item }] })
+      return (await readManifest(test.parts.store, id))?.options.shared_keys
+    }
+    expect(await sharedKeys({})).toBe(false)
+    expect(await sharedKeys({ output_key: 'own.png' })).toBe(true)
+  })
+
   it('brings the batch into Redis with its event, and asks for a feed of its priority', async () => {
     const { id } = await submitted({ items: items(2), defaults: small, priority: 'interactive' })
     const { redis, keys, queues } = test.parts

@@ -187,6 +187,11 @@ describe('a body', () => {
     expect(await problemOf(await send(body(40 * 1024 * 1024)))).toMatchObject({ status: 413 })
   })
 
+  it('that says it is too large is refused before a byte of it has come', async () => {
+    const answer = await rawHttp(test.api.url, [`${post}Content-Length: ${String(bytesMax + 1)}\r\n\r\n`])
+    expect(answer.status).toBe(413)
+  })
+
   it('is refused at the limit where its length is not said', async () => {
     async function* endless(): AsyncGenerator<Uint8Array> {
       for (let sent = 0; sent < 10_000; sent += 1) {
@@ -211,6 +216,9 @@ describe('a body', () => {
         headers: { authorization: `Bearer ${testKey}`, 'content-type': 'application/json', 'content-encoding': 'gzip' },
         body: new Uint8Array(bytes),
       })
+    const text = JSON.stringify({ items: [{ prompt: 'x', ...small }] })
+    expect((await zipped(gzipSync(text.padEnd(bytesMax)))).status).toBe(202)
+    expect((await zipped(gzipSync(text.padEnd(bytesMax + 1)))).status).toBe(413)
     const memoryBefore = process.memoryUsage().rss
     expect(await problemOf(await zipped(bomb))).toMatchObject({ status: 413 })
     expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(48 * 1024 * 1024)

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { startApi } from '../../../src/api/main.ts'
+import { freePort } from '../../../src/dev/ports.ts'
 import { startTestApi } from '../../support/api.ts'
 import { items, small } from '../../support/catalog.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -39,10 +40,11 @@ describe('startApi', () => {
     await expect(startApi(taken)).rejects.toThrow(
       `PORT: cannot listen on 127.0.0.1:${String(test.api.port)}: the port is in use`,
     )
+    const port = await freePort()
     const metricsPort = { value: test.api.metricsPort ?? 0, explicit: true }
-    await expect(startApi({ ...test.parts, config: { ...config, metricsPort } })).rejects.toThrow(
-      /^METRICS_PORT: cannot/,
-    )
+    const halfTaken = { ...test.parts, config: { ...config, port, metricsPort } }
+    await expect(startApi(halfTaken)).rejects.toThrow(/^METRICS_PORT: cannot/)
+    await expect(fetch(`http://127.0.0.1:${String(port)}/livez`)).rejects.toThrow('fetch failed')
   })
 
   it('stops without cutting a request that is under way, and twice harmlessly', async () => {

@@ -3,6 +3,7 @@ import { readManifest } from '../../../src/shared/ledger/manifest.ts'
 import { startTestApi, type TestApi } from '../../support/api.ts'
 import { items, small } from '../../support/catalog.ts'
 import { eventually } from '../../support/eventually.ts'
+import { startRedisInBetween } from '../../support/redis-in-between.ts'
 import { startS3InBetween, type Fate, type S3InBetween } from '../../support/s3-in-between.ts'
 
 const nobody = '127.0.0.1:1'
@@ -42,6 +43,32 @@ describe('with Redis away as the request arrives', () => {
     await using test = await startTestApi(import.meta.filename, { env: { REDIS_URL: `redis://${nobody}` } })
     expect((await test.send('GET', '/v1/batches')).status).toBe(200)
     expect((await test.send('GET', '/v1/batches/batch_01ARZ3NDEKTSV4RRFFQ69G5FAV')).status).toBe(404)
+  })
+})
+
+describe('with a Redis that hangs', () => {
+  it('as the request arrives, a batch is refused with 503 within 2 s, and nothing is kept', async () => {
+    await using redis = await startRedisInBetween(inject('redisUrl'))
+    await using test = await startTestApi(import.meta.filename, { env: { REDIS_URL: redis.url } })
+    await eventually(() => test.parts.redis.status === 'ready', { what: 'the connection to Redis' })
+    redis.hang()
+    expect(await answerOf(test.submit(batch), 2_000)).toEqual(unavailable)
+    expect((await test.parts.store.list('')).keys).toEqual([])
+  })
+
+  it('once the manifest stands, the batch is accepted all the same', async () => {
+    await using redis = await startRedisInBetween(inject('redisUrl'))
+    await using s3 = await startS3InBetween(inject('s3').endpoint)
+    const env = { REDIS_URL: redis.url, S3_ENDPOINT: s3.endpoint }
+    await using test = await startTestApi(import.meta.filename, { env })
+    await eventually(() => test.parts.redis.status === 'ready', { what: 'the connection to Redis' })
+    s3.fate = (_, path) => {
+      if (path.endsWith('manifest.json')) redis.hang()
+      return 'pass'
+    }
+    const { response, tookMs } = await timed(test.submit(batch))
+    expect(response.status).toBe(202)
+    expect(tookMs).toBeLessThan(6_000)
   })
 })
 
