@@ -73,7 +73,7 @@ ${picture}
 }
 
 /** For text and attributes of HTML. */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   const names: Readonly<Record<string, string>> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": '#39' }
   return text.replaceAll(/[&<>"']/g, (letter) => `&${names[letter] ?? ''};`)
 }

@@ -23,7 +23,8 @@ export function newProgress(screen: Screen): Progress {
     update(batch, elapsedMs) {
       if (screen.isTTY === true) {
         const line = `  ${bar(batch)}  ${words(batch)}  ${(elapsedMs / 1000).toFixed(1)} s`
-        last = line.slice(0, (screen.columns || 80) - 1)
+        const { columns = 0 } = screen // 0: a terminal that does not know
+        last = line.slice(0, (columns > 0 ? columns : 80) - 1)
         screen.write(`\r${last}${eraseToEnd}`)
         return
       }
@@ -38,7 +39,7 @@ export function newProgress(screen: Screen): Progress {
 }
 
 /** Full for what is settled, half for what is being made. */
-export function bar(batch: BatchObject): string {
+function bar(batch: BatchObject): string {
   const { total, in_progress: underWay } = batch.request_counts
   const full = Math.floor((barWidth * settled(batch)) / total)
   const half = Math.ceil((barWidth * underWay) / total)
@@ -46,7 +47,7 @@ export function bar(batch: BatchObject): string {
 }
 
 /** In words: `3 of 5, 2 being made`, and why nothing moves where nothing does. */
-export function words(batch: BatchObject): string {
+function words(batch: BatchObject): string {
   const { total, in_progress: underWay, failed } = batch.request_counts
   const parts = [`${String(settled(batch))} of ${String(total)}`]
   if (underWay > 0) parts.push(`${String(underWay)} being made`)

@@ -20,6 +20,8 @@ describe('what the demo says', () => {
     const reused = ['watch', 'backpack'].map((id) => madeLine(id, { status: 'reused', cost_usd: '0.00' }))
     const again = catalogRun({ batch: endedBatch({ reused: 2, completed: 2 }, 0), lines: reused })
     expect(money(again, false)).toBe('All 2 were there already: reused, no call made, nothing paid.')
+    const called = catalogRun({ batch: endedBatch({ reused: 2, completed: 2 }, 1), lines: reused })
+    expect(money(called, false)).toBe('1 call, 0.00 dollars paid.')
   })
 
   it('of failures is which and why', () => {
