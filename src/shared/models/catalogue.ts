@@ -330,7 +330,8 @@ export function priceNano(
   row: ModelRow | undefined,
   image: Size & { readonly inputMegapixels?: number | undefined },
 ): number | null {
-  if (row === undefined || row.priceNano === null || row.priceUnit === 'image') return row?.priceNano ?? null
+  const firstNano = row?.priceNano ?? null
+  if (row === undefined || firstNano === null || row.priceUnit === 'image') return firstNano
   const further = megapixels(image) - 1 + (image.inputMegapixels ?? 0)
-  return row.priceNano + further * (row.priceFurtherNano ?? row.priceNano)
+  return firstNano + further * (row.priceFurtherNano ?? firstNano)
 }

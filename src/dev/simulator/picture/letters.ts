@@ -157,7 +157,7 @@ export function lineHeight(pen: Pen): number {
 
 /** The text in letters that the font has: accents dropped, anything else a box. */
 function lettersOf(text: string): string[] {
-  return [...text.normalize('NFD').replace(/\p{M}/gu, '')]
+  return Array.from(text.normalize('NFD').replace(/\p{M}/gu, ''))
 }
 
 export function textWidth(text: string, pen: Pen): number {
