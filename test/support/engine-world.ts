@@ -7,20 +7,21 @@ import { recordAnswer } from '../../src/shared/batch/record-answer.ts'
 import type { Manifest } from '../../src/shared/ledger/manifest.ts'
 import { beat, claim, grant, newHold, priceNano, readFence, readState, runId, settle, type Engine } from './engine.ts'
 
-export const steps = [
-  'feed',
-  'claim',
-  'grant',
-  'answer',
-  'fail',
-  'give back',
-  'settle',
-  'lapse',
-  'revive',
-  'seal',
-] as const
+/** What may happen, and how often beside the others. */
+export const steps = {
+  feed: 1,
+  claim: 6,
+  grant: 6,
+  answer: 3,
+  fail: 2,
+  'give back': 1,
+  settle: 3,
+  lapse: 3,
+  revive: 1,
+  seal: 1,
+}
 /** What is done, and a number that chooses whom it is done to. */
-export type Step = readonly [(typeof steps)[number], number]
+export type Step = readonly [keyof typeof steps, number]
 
 /** An attempt that runs, as far as its own process knows; others may take it for dead. */
 interface Running {

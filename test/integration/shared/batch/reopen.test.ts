@@ -62,6 +62,13 @@ describe('reopenItems', () => {
     expect(await redis.lrange(engine.keys.feedTenants('standard'), 0, -1)).toEqual(['default'])
   })
 
+  it('puts the batch into the turn once, however often it opens items', async () => {
+    const manifest = await settledBatch(['succeeded', 'reused'])
+    expect([await reopen(manifest, [0]), await reopen(manifest, [1])]).toEqual([1, 1])
+    expect(await redis.lrange(engine.keys.feedBatches('standard', 'default'), 0, -1)).toEqual([manifest.batch])
+    expect(await redis.lrange(engine.keys.feedTenants('standard'), 0, -1)).toEqual(['default'])
+  })
+
   it('leaves items alone that are waiting or under way', async () => {
     const manifest = await newBatch(engine, 3, { fed: 2 })
     const state = await readState(engine, manifest.batch)

@@ -134,6 +134,18 @@ describe('settleItem', () => {
     expect(await lineOf(manifest.batch, 0)).toMatchObject({ attempts: 1, cost_usd: '0.003' })
   })
 
+  it('corrects it where the attempt that was taken for dead brings the image, answered as the next call may be', async () => {
+    const manifest = await newBatch(engine, 1, { fed: 1 })
+    const zombie = newHold(manifest, 0, { process: 'zombie' })
+    await claimAndGrant(engine, zombie)
+    const hold = newHold(manifest, 0)
+    await claimAndGrant(engine, hold)
+    await recordAnswer(redis, engine.keys, hold, url)
+    await settle(engine, manifest, zombie, 'succeeded', { ownObjectCostNano: priceNano })
+    const { live } = await readState(engine, manifest.batch)
+    expect(live).toMatchObject({ calls: 2, indeterminate: 0, cost_nano: 2 * priceNano })
+  })
+
   it('goes on counting a call as unknown when a later one has made the image', async () => {
     const manifest = await newBatch(engine, 1, { fed: 1 })
     const first = newHold(manifest, 0)
