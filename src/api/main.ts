@@ -9,13 +9,15 @@ import { answerClientErrors } from './client-errors.ts'
 export interface Api extends AsyncDisposable {
   readonly port: number
   readonly url: string
-  /** Of `/metrics`, which is not on `port`. */
-  readonly metricsPort: number
+  /** Of `/metrics`, which is not on `port`; undefined where another role of this process serves it. */
+  readonly metricsPort: number | undefined
   /** Takes no new request, lets those under way end, and resolves then. May be called twice. */
   stop(): Promise<void>
 }
 
 export interface ApiOptions {
+  /** False where another role of this process serves METRICS_PORT. */
+  readonly health?: boolean
   readonly limits?: BodyLimits
 }
 
@@ -35,7 +37,7 @@ const serverOptions = {
  * Starts the API, and the metrics port beside it. Throws `ListenFault` where a port cannot be had. Redis and S3 may be
  * away: requests answer 503 until they are there.
  */
-export async function startApi(parts: Parts, { limits = bodyLimits }: ApiOptions = {}): Promise<Api> {
+export async function startApi(parts: Parts, { health = true, limits = bodyLimits }: ApiOptions = {}): Promise<Api> {
   const { config, log, clock } = parts
   const readiness = newReadiness(parts, {
     redis: () => parts.redis.ping(),
@@ -60,18 +62,18 @@ export async function startApi(parts: Parts, { limits = bodyLimits }: ApiOptions
     stopAsking()
   }
 
-  const metrics = await startHealthServer(parts, readiness).catch(stopAndThrow)
+  const metrics = health ? await startHealthServer(parts, readiness).catch(stopAndThrow) : undefined
   async function stopAndThrow(error: unknown): Promise<never> {
     await stopServer()
     throw error
   }
 
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${String(port)}`
-  log.info({ url, metrics_port: metrics.port }, 'the API listens')
+  log.info({ url, metrics_port: metrics?.port }, 'the API listens')
   let stopped: Promise<void> | undefined
   const stop = (): Promise<void> => {
-    stopped ??= stopServer().then(() => metrics.stop())
+    stopped ??= stopServer().then(() => metrics?.stop())
     return stopped
   }
-  return { port, url, metricsPort: metrics.port, stop, [Symbol.asyncDispose]: stop }
+  return { port, url, metricsPort: metrics?.port, stop, [Symbol.asyncDispose]: stop }
 }

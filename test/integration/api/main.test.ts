@@ -41,7 +41,7 @@ describe('startApi', () => {
       `PORT: cannot listen on 127.0.0.1:${String(test.api.port)}: the port is in use`,
     )
     const port = await freePort()
-    const metricsPort = { value: test.api.metricsPort, explicit: true }
+    const metricsPort = { value: test.api.metricsPort ?? 0, explicit: true }
     const halfTaken = { ...test.parts, config: { ...config, port, metricsPort } }
     await expect(startApi(halfTaken)).rejects.toThrow(/^METRICS_PORT: cannot/)
     await expect(fetch(`http://127.0.0.1:${String(port)}/livez`)).rejects.toThrow('fetch failed')
