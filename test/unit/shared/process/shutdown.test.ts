@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { systemClock } from '../../../../src/shared/process/clock.ts'
+import { systemClock, type Clock } from '../../../../src/shared/process/clock.ts'
 import { openLog } from '../../../../src/shared/process/log.ts'
 import { onShutdown } from '../../../../src/shared/process/shutdown.ts'
 
@@ -30,10 +30,20 @@ describe('onShutdown', () => {
     expect(order).toEqual(['stopped'])
   })
 
-  it('ends at once on a second signal', async () => {
+  it('takes what comes within 500 ms of the first signal for the same, and ends at once on a later one', async () => {
     const { source, exited, emitter } = newSource()
-    onShutdown(parts, { graceMs: 60_000, source, stop: () => new Promise(() => undefined) })
+    const codes: number[] = []
+    void exited.then((code) => codes.push(code))
+    let nowMs = 7_000
+    const clock: Clock = { ...systemClock, monotonic: () => nowMs }
+    onShutdown({ ...parts, clock }, { graceMs: 60_000, source, stop: () => new Promise(() => undefined) })
     emitter.emit('SIGTERM')
+    emitter.emit('SIGTERM')
+    nowMs += 499
+    emitter.emit('SIGINT')
+    await new Promise(setImmediate)
+    expect(codes).toEqual([])
+    nowMs += 1
     emitter.emit('SIGINT')
     expect(await exited).toBe(130)
   })
