@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { Parts } from '../shared/parts/open.ts'
 import { newReadiness, startHealthServer } from '../shared/process/health.ts'
 import { listen } from '../shared/process/listen.ts'
+import { readyWithin } from '../shared/redis/ready.ts'
 import { createApp } from './app.ts'
 import { bodyLimits, type BodyLimits } from './body.ts'
 import { answerClientErrors } from './client-errors.ts'
@@ -33,9 +34,12 @@ const serverOptions = {
   requireHostHeader: false,
 }
 
+/** Who asks as soon as it listens is not to hear 503 because Redis is being connected to. */
+const redisWaitMs = 2_000
+
 /**
  * Starts the API, and the metrics port beside it. Throws `ListenFault` where a port cannot be had. Redis and S3 may be
- * away: requests answer 503 until they are there.
+ * away: then it listens after 2 s, and requests answer 503 until they are there.
  */
 export async function startApi(parts: Parts, { health = true, limits = bodyLimits }: ApiOptions = {}): Promise<Api> {
   const { config, log, clock } = parts
@@ -45,6 +49,7 @@ export async function startApi(parts: Parts, { health = true, limits = bodyLimit
   })
   const server = createServer(serverOptions, createApp(parts, readiness, limits))
   answerClientErrors(server, parts.random)
+  await readyWithin(parts.redis, { clock, waitMs: redisWaitMs })
   const port = await listen(server, { host: config.host, port: config.port, variable: 'PORT' })
 
   async function stopServer(): Promise<void> {

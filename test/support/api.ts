@@ -3,7 +3,6 @@ import { startApi, type Api, type ApiOptions } from '../../src/api/main.ts'
 import { loadConfig, type Environment } from '../../src/shared/config/load.ts'
 import { openParts, type Parts } from '../../src/shared/parts/open.ts'
 import { openLog } from '../../src/shared/process/log.ts'
-import { eventually } from './eventually.ts'
 import { freshNames } from './fresh-names.ts'
 
 /** An API of its own in this process, on the run's Redis and S3 under names that no other test has. */
@@ -52,9 +51,6 @@ export async function startTestApi(
       headers: { authorization: `Bearer ${testKey}`, 'content-type': 'application/json', ...headers },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
-  }
-  if (env['REDIS_URL'] === undefined) {
-    await eventually(() => parts.redis.status === 'ready', { what: 'the connection to Redis' })
   }
   return {
     api,

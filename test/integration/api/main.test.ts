@@ -33,6 +33,11 @@ describe('startApi', () => {
     )
   })
 
+  it('listens once it can reach Redis: who asks at once is answered', async () => {
+    await using test = await startTestApi(import.meta.filename)
+    expect((await test.submit({ items: items(1), defaults: small })).status).toBe(202)
+  })
+
   it('refuses a port that is in use, names the variable, and leaves nothing listening', async () => {
     await using test = await startTestApi(import.meta.filename)
     const { config } = test.parts
