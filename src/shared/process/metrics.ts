@@ -11,8 +11,8 @@ export interface Metrics {
   itemSettled(outcome: ItemOutcome): void
   /** A call of the provider ended: `ok`, or the class of its failure. */
   providerCall(result: 'ok' | FailureClass, durationMs: number): void
-  /** A slot of the provider's rate was taken; or given back, since its call was not sent. */
-  slot(what: 'taken' | 'returned', priority: Priority): void
+  /** A slot of the provider's rate was taken. */
+  slot(what: 'taken', priority: Priority): void
   /** One attempt of a delivery ended; `given_up` beside `failed` where it was the last. */
   deliveryAttempt(outcome: 'delivered' | 'failed' | 'given_up', durationMs: number): void
   /** A lane as this process sees it. */
@@ -59,7 +59,7 @@ export function openMetrics(): Metrics {
   const slots = new Counter({
     ...own,
     name: `${prefix}slots_total`,
-    help: 'Slots of the provider’s rate that were taken, and those given back unused',
+    help: 'Slots of the provider’s rate that were taken',
     labelNames: ['what', 'priority'],
   })
   const deliveries = new Histogram({
