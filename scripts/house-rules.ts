@@ -10,6 +10,10 @@ interface HouseRule {
   readonly breaks: (path: string, text: string) => boolean
 }
 
+/** What was written before there was a repository, by name, section or number. */
+const unreachable =
+  /\b(runcrate-api|reliability-webhooks|bullmq|design|contract)\.md\b|\bcontract sections?\b|\bfeasibility\b|\(P\d/
+
 const rules: readonly HouseRule[] = [
   {
     says: 'a drawer is no name for a file: say which noun owns the idea',
@@ -33,6 +37,12 @@ const rules: readonly HouseRule[] = [
     breaks: (_, text) => /\bnew Date\(\s*\)|(?<!new )\bDate\(\)/.test(text),
   },
   {
+    says: 'a page that is not in the repository explains nothing: say the fact, or point into docs/',
+    where: /^/,
+    except: /^(scripts\/house-rules\.ts$|src\/(worker|shared\/(batch|ledger|lanes|queues|intake))\/)/,
+    breaks: (_, text) => unreachable.test(text),
+  },
+  {
     says: 'a test stands on the real thing, not on a mock of a module',
     where: /^test\//,
     breaks: (_, text) => /\bvi\.(mock|doMock|hoisted)\(/.test(text),
@@ -42,7 +52,8 @@ const rules: readonly HouseRule[] = [
 /** Every breach of a rule of the house below `root`, a line each. */
 export async function houseFaults(root: string): Promise<string[]> {
   const faults: string[] = []
-  for await (const found of glob('{src,test,bench,scripts}/**/*.ts', { cwd: root })) {
+  const files = ['{src,test,bench,scripts}/**/*.{ts,mjs,lua}', 'docs/**/*.md', '*.md']
+  for await (const found of glob(files, { cwd: root })) {
     const path = found.replaceAll('\\', '/')
     if (path.startsWith('test/unit/house/')) continue // which shows what is forbidden
     faults.push(...faultsOf(path, await readFile(join(root, path), 'utf8')))

@@ -6,7 +6,7 @@ import type { Clock } from '../shared/process/clock.ts'
 import { parseJson } from './json-text.ts'
 import { ClientGone } from './problem.ts'
 
-/** What an upload may be (contract section 3, "Limits"). It has no total time. */
+/** What an upload may be (docs/api.md, "Submit a batch"). It has no total time. */
 export interface BodyLimits {
   /** Of a JSON body, decoded. */
   readonly bytesMax: number

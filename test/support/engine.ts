@@ -169,7 +169,7 @@ export interface BatchState {
 
 const stateNames = Object.keys(itemState) as ItemState[]
 
-/** All that Redis holds of a batch. Throws unless its counts add up and are those of its item states (P2). */
+/** All that Redis holds of a batch. Throws unless its counts add up and are those of its item states. */
 export async function readState({ redis, keys }: Engine, batch: string): Promise<BatchState> {
   const live = await readLive(redis, keys, batch)
   const packed = await redis.getBuffer(keys.batch(batch).states)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 export type Role = 'api' | 'worker'
 
-/** One row of the table: everything that is known of a variable (contract section 1). */
+/** One row of the table: everything that is known of a variable. A test holds `docs/configuration.md` to it. */
 export interface Variable<Value = unknown> {
   /** As it would be written in the environment. Undefined: unset, or worked out from other variables. */
   readonly default?: string
@@ -277,7 +277,7 @@ export type VariableName = keyof typeof variables
 /** What a variable holds once it is checked. */
 export type ValueOf<Name extends VariableName> = z.output<(typeof variables)[Name]['type']>
 
-/** In the contract and not built yet: refused, since to ignore them would be to connect to the wrong place. */
+/** Planned and not built yet: refused, since to ignore them would be to connect to the wrong place. */
 export const notBuiltYet: Readonly<Record<string, string>> = {
   REDIS_CLUSTER_NODES: 'Redis Cluster is not supported yet; give one node in REDIS_URL',
   REDIS_SENTINELS: 'Redis Sentinel is not supported yet; give the primary in REDIS_URL',

@@ -32,7 +32,7 @@ export interface BlockedBy {
   detail: string
 }
 
-/** `GET /v1/batches/{id}` (contract section 3). Times are unix seconds. */
+/** `GET /v1/batches/{id}` (docs/api.md, "Read a batch"). Times are unix seconds. */
 export interface BatchObject {
   id: string
   object: 'batch'

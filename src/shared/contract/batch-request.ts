@@ -11,7 +11,7 @@ const itemsMax = 1_000_000
 /** What a batch's own webhook may ask for; also what it gets where it names none. */
 export const terminalEvents = ['batch.completed', 'batch.failed', 'batch.expired', 'batch.cancelled'] as const
 
-/** In the contract and told to nobody yet. */
+/** Planned, and told to nobody yet. */
 const laterEvents: readonly string[] = [
   'batch.in_progress',
   'batch.progress',
@@ -69,7 +69,7 @@ const onInvalid = z
   .refine((way) => way === 'reject', asFault('unsupported', 'skip is not supported yet'))
 const dryRun = z.boolean().refine((dry) => !dry, asFault('unsupported', 'is not supported yet'))
 
-/** The options of a batch (contract section 3). What is not built yet comes first, so that it is what is named. */
+/** The options of a batch (docs/api.md, "Options"). What is not built yet comes first, so that it is what is named. */
 const options = {
   input_file_id: notBuilt('input files'),
   endpoint: notBuilt('input files'),

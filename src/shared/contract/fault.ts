@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 
-/** What can be wrong with a field (contract section 2). */
+/** What can be wrong with a field (docs/api.md, "Errors"). */
 export type FaultCode =
   | 'missing'
   | 'invalid_type'

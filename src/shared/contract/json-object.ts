@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { asFault } from './fault.ts'
 import { text, textFault } from './text.ts'
 
-/** An object of just these fields; one that is null counts as absent (contract section 3, "Options"). */
+/** An object of just these fields; one that is null counts as absent (docs/api.md, "Options"). */
 export function fields<Shape extends z.core.$ZodShape>(shape: Shape) {
   return z.preprocess(withoutNulls, z.strictObject(shape))
 }
@@ -21,7 +21,7 @@ export function map<Value extends z.ZodType>(value: Value) {
   )
 }
 
-/** A field, option or value that the contract has and that is not built yet: refused by name, never ignored. */
+/** A field, option or value that is planned and not built yet: refused by name, never ignored. */
 export function notBuilt(what: string) {
   return z
     .unknown()

@@ -5,7 +5,7 @@ interface ProblemRow {
   readonly title: string
 }
 
-/** Every way in which the API refuses or fails (contract section 2). */
+/** Every way in which the API refuses or fails (docs/api.md, "Errors"). */
 const problems = {
   invalid_json: { status: 400, title: 'The body is not JSON' },
   bad_request: { status: 400, title: 'The request cannot be read' },

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../failures/failure.ts'
 
-/** How an item can end (P2: exactly one of these). */
+/** How an item ends: exactly one of these. */
 export type ItemOutcome = 'succeeded' | 'reused' | 'failed' | 'cancelled' | 'expired'
 
 export interface OutputImage {
@@ -29,7 +29,7 @@ export interface ResultResponse {
   body: { created: number; data: OutputImage[] }
 }
 
-/** One line of the results (contract section 3). The stored form holds `round` and no `url`. */
+/** One line of the results (docs/api.md, "Results"). The stored form holds `round` and no `url`. */
 export interface ResultLine {
   id: string
   custom_id: string

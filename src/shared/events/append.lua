@@ -1,4 +1,4 @@
--- Library: appends to the event log, in the same step as the change that the event tells of (P4).
+-- Library: appends to the event log, in the same step as the change that the event tells of.
 -- The stream has a bound; what falls behind it is derived again from the ledger.
 local EVENTS_MAX = 100000
 

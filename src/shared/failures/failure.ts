@@ -1,4 +1,4 @@
-/** What a failure means for the work, and so what happens next (design: "Failures, by class"). */
+/** What a failure means for the work, and so what happens next (docs/architecture.md, "Failures"). */
 export type FailureClass =
   | 'permanent' // the item is wrong: settle as failed, never retry
   | 'transient' // not charged: retry with backoff
@@ -11,7 +11,7 @@ export type FailureClass =
   | 'storage_closed' // S3 denied or away: bytes are kept, nobody calls
   | 'engine_away' // Redis is away or was replaced: nothing is known, nothing is done
 
-/** The error codes that a result line can carry (contract section 3). */
+/** The error codes that a result line can carry (docs/api.md, "Results"). */
 export type ErrorCode =
   | 'invalid_request'
   | 'invalid_image'

@@ -139,8 +139,7 @@ function portFault(url: URL, rules: UrlRules): UrlFault | undefined {
 
 /**
  * A connector for an undici Agent which tests the very address that it connects to, so that a name which is bound anew
- * between check and use gains nothing. Both halves are needed: Node asks `lookup` for names alone, never for literals
- * (reliability-webhooks.md, C1). `onConnect` is told of each connection made.
+ * between check and use gains nothing. Both halves are needed: Node asks `lookup` for names alone, never for literals. `onConnect` is told of each connection made.
  */
 export function guardedConnector(
   reach: Reach,

@@ -29,7 +29,7 @@ export interface Parts extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** In a request somebody waits; in a worker an image may be at stake (design: the ledger's deadlines). */
+/** In a request somebody waits; in a worker an image may be at stake once its call is paid. */
 const storeDeadlineMs: Record<Role, number> = { api: 1500, worker: 10_000 }
 
 /** Opens the parts of one role. Tests and the embedded stack hand in a clock, a log or randomness of their own. */

@@ -25,7 +25,7 @@ export interface DeliveryResult {
   readonly error?: string
 }
 
-// reliability-webhooks.md, W15 and W16.
+// What receivers are told of these: docs/webhooks.md, "Rules".
 const connectTimeoutMs = 5_000
 const totalTimeoutMs = 20_000
 const answerBytesMax = 64 * 1024

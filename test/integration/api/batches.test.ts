@@ -67,7 +67,7 @@ describe('POST /v1/batches', () => {
     })
   })
 
-  it('has input and manifest in S3 before the answer is sent (P1)', async () => {
+  it('has input and manifest in S3 before the answer is sent', async () => {
     const response = await test.submit({
       items: items(1_001),
       defaults: { ...small, guidance: 3 },

@@ -4,7 +4,7 @@ import { addressFault, checkUrl, urlFault } from '../../../../src/shared/outboun
 const strict = { allowHttp: false, allowPrivate: false }
 const open = { allowHttp: true, allowPrivate: true }
 
-// reliability-webhooks.md, B4 31-33 and what else is not the public internet.
+// Loopback, private, link-local, metadata services, and what else is not the public internet.
 const loopback = ['127.0.0.1', '127.255.255.254', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1']
 const local = ['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', 'fd12:3456::1', 'fc00::1']
 const never = [

@@ -17,7 +17,7 @@ const error = (code: string, message = 'No.', type = 'invalid_request_error', pa
 
 type Row = [row: string, status: number, body: unknown, failureClass: FailureClass, code: ErrorCode]
 
-// Rows by their number in runcrate-api.md, section 3.
+// Numbers tell causes apart, so that a fault of the table names its row.
 const table: Row[] = [
   ['1 bad request', 400, error('missing_required_parameter'), 'permanent', 'invalid_request'],
   ['1 out of range', 422, error('validation_error'), 'permanent', 'invalid_request'],
