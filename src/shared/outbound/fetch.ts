@@ -77,13 +77,15 @@ export function createOutbound(parts: { readonly clock: Clock; readonly resolveA
       if (request.maxRedirects > 0 && request.method !== 'GET') throw new Error('only a GET may follow redirects')
       const deadline = parts.clock.monotonic() + request.totalTimeoutMs
       let text = request.url
+      let leftMs = request.totalTimeoutMs
       for (let hops = 0; hops <= request.maxRedirects; hops += 1) {
         const url = admit(text, request)
-        const answer = await hop(url, request, Math.max(1, deadline - parts.clock.monotonic()))
+        const answer = await hop(url, request, leftMs)
         const location = answer.headers.location
         if (request.maxRedirects === 0 || !redirects.has(answer.status)) return answer
         if (typeof location !== 'string' || !URL.canParse(location, url.href)) return answer
         text = new URL(location, url).href
+        leftMs = Math.max(1, deadline - parts.clock.monotonic())
       }
       throw new OutboundError({
         reason: 'too_many_redirects',
