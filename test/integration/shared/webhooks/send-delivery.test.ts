@@ -74,7 +74,7 @@ describe('sendDelivery', () => {
   })
 
   it('waits 20 s for a receiver that takes the event and says nothing, or drips its head', async () => {
-    const quick = createOutbound({ clock: fastClock(200) })
+    const quick = createOutbound({ clock: fastClock(25) })
     const result = { outcome: 'retry', error: 'no whole answer within 20 s' }
     await using silent = await bareServer(() => undefined)
     expect(await deliver(silent.origin, open, quick)).toEqual(result)
@@ -91,7 +91,7 @@ describe('sendDelivery', () => {
   })
 
   it('waits 5 s for a connection', async () => {
-    const quick = createOutbound({ clock: fastClock(200), resolveAll: () => undefined })
+    const quick = createOutbound({ clock: fastClock(25), resolveAll: () => undefined })
     const result = await deliver('https://shop.example/', open, quick)
     expect(result).toEqual({ outcome: 'retry', error: 'no connection within 5 s' })
     await quick.close()
