@@ -4,7 +4,8 @@
 --   args   lane item detail
 --   gives  'first'     this item is the suspect now
 --        | 'same'      it was already, and nobody else has been answered since
---        | 'closed'    a second item was refused too
+--        | 'closed'    a second item was refused too, or the lane is closed anyway: nothing is held against this one
+if redis.call('HGET', lane_key, 'state') == 'closed' then return 'closed' end
 local suspect = redis.call('HGET', lane_key, 'suspect')
 if not suspect then
   redis.call('HSET', lane_key, 'suspect', item)
