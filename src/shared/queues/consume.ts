@@ -60,8 +60,9 @@ export function startConsumer<Data>(parts: ConsumerParts, options: ConsumerOptio
     prefix: parts.prefix,
     concurrency: options.concurrency,
     lockDuration: parts.lockMs,
-    lockRenewTime: parts.lockMs / 4,
-    stalledInterval: parts.lockMs / 16,
+    lockRenewTime: Math.floor(parts.lockMs / 4),
+    // Whole milliseconds: Redis refuses fractions, and then nobody looks for stalled jobs.
+    stalledInterval: Math.floor(parts.lockMs / 16),
     // Two kills of one job are no fault of the job: attempts are counted by our own scripts.
     maxStalledCount: 1000,
     skipVersionCheck: true,
