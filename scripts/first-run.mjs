@@ -1,4 +1,4 @@
-// Gets what is missing, then goes on under Node 24: `node scripts/first-run.mjs <demo|up|test|check|build> [arguments]`.
+// Gets what is missing, then goes on under Node 24: `node scripts/first-run.mjs <demo|up|test|check|accept|build> [arguments]`.
 // Plain JavaScript without dependencies, for any Node from 20 on: in a fresh clone there is nothing else yet.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -16,6 +16,7 @@ const targets = {
   up: ['src/cli/main.ts', 'up'],
   test: ['node_modules/vitest/vitest.mjs', 'run'],
   check: ['scripts/check.ts'],
+  accept: ['scripts/accept.ts'],
   build: ['scripts/build.ts'],
 }
 

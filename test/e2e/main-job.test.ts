@@ -3,6 +3,7 @@ import { expect, inject, it } from 'vitest'
 import { items, small } from '../support/catalog.ts'
 import { startDeployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
+import { secondsSince, tellFigures } from '../support/figures.ts'
 import { freshNames } from '../support/fresh-names.ts'
 
 /** CRATEWORK_TEST_ITEMS asks for another size: the acceptance run takes 2,000. */
@@ -16,6 +17,7 @@ it('makes every image once, counts that add up at every read, lines in input ord
     ...names,
     workers: 2,
   })
+  const startedMs = performance.now()
   const submitted = await deployment.submit({
     items: items(count),
     defaults: small,
@@ -24,8 +26,9 @@ it('makes every image once, counts that add up at every read, lines in input ord
   })
   expect(submitted.status).toBe('in_progress')
 
-  const seen = new Set<string>()
-  const batch = await deployment.ended(submitted.id, 100_000, ({ status }) => seen.add(status))
+  const seen: string[] = []
+  const batch = await deployment.ended(submitted.id, 100_000, ({ status }) => seen.push(status))
+  const seconds = secondsSince(startedMs)
   expect(seen).toContain('in_progress')
   expect(batch.request_counts).toMatchObject({ total: count, succeeded: count, completed: count, failed: 0, queued: 0 })
   expect(batch.has_errors).toBe(false)
@@ -54,5 +57,14 @@ it('makes every image once, counts that add up at every read, lines in input ord
     type: 'batch.completed',
     verified: true,
     data: { id: batch.id, status: 'completed', metadata: { season: 'autumn' }, request_counts: { succeeded: count } },
+  })
+  tellFigures({
+    items: count,
+    'seconds from submit to end': seconds,
+    'items a second': Math.round(count / seconds),
+    'reads with counts that add up': seen.length,
+    'paid calls': calls.paid,
+    'result lines in input order': lines.length,
+    'batch.completed received': told.length,
   })
 }, 120_000)

@@ -1,6 +1,7 @@
 import { expect, inject, it } from 'vitest'
 import { items, small } from '../support/catalog.ts'
 import { startDeployment } from '../support/deployment.ts'
+import { tellFigures } from '../support/figures.ts'
 import { freshNames } from '../support/fresh-names.ts'
 
 const count = 120
@@ -25,7 +26,8 @@ it('pays nothing for an unchanged catalog, and for seven changed prompts seven c
   const second = await run(items(count))
   expect(second.counts).toMatchObject({ succeeded: 0, reused: count, completed: count })
   expect(Number(second.cost)).toBe(0)
-  expect((await deployment.calls()).total).toBe(count)
+  const afterSecond = (await deployment.calls()).total
+  expect(afterSecond).toBe(count)
   const [line] = await deployment.results(second.id)
   expect(line).toMatchObject({ status: 'reused', attempts: 0 })
   expect(line?.response?.body.data[0]?.s3_key).toBe('images/default/catalog/sku-0.png')
@@ -35,5 +37,12 @@ it('pays nothing for an unchanged catalog, and for seven changed prompts seven c
   )
   const third = await run(changed)
   expect(third.counts).toMatchObject({ succeeded: 7, reused: count - 7 })
-  expect((await deployment.calls()).total).toBe(count + 7)
+  const afterThird = (await deployment.calls()).total
+  expect(afterThird).toBe(count + 7)
+  tellFigures({
+    items: count,
+    'calls in the second, unchanged run': afterSecond - count,
+    'reused in the second run': second.counts['reused'] ?? 0,
+    'calls in the third, seven prompts changed': afterThird - afterSecond,
+  })
 }, 120_000)

@@ -34,6 +34,8 @@ export interface SeenCall {
   prompt: string
   paid: boolean
   status: number
+  /** Its caller was gone before the answer. */
+  aborted: boolean
 }
 
 export interface Deployment extends AsyncDisposable {
