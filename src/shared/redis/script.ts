@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
 import type { Redis } from './connect.ts'
 
-interface ScriptDefinition<Key extends string, Arg extends string, Answer> {
+interface ScriptSource<Key extends string, Arg extends string> {
   /** The `.lua` file beside its only caller. */
   readonly file: URL
   /** Lua files put in front of it. */
@@ -12,6 +12,9 @@ interface ScriptDefinition<Key extends string, Arg extends string, Answer> {
   readonly keys: readonly Key[]
   /** Names of the arguments; numbers arrive as strings, as Redis has it. */
   readonly args: readonly Arg[]
+}
+
+interface ScriptDefinition<Key extends string, Arg extends string, Answer> extends ScriptSource<Key, Arg> {
   readonly answer: z.ZodType<Answer>
 }
 
@@ -22,6 +25,9 @@ export type Script<Key extends string, Arg extends string, Answer> = (
   rest?: readonly (string | number | Buffer)[],
 ) => Promise<Answer>
 
+/** What was defined by the modules that are loaded, in that order: for the test that checks every script. */
+export const definedScripts: ScriptSource<string, string>[] = []
+
 /**
  * Makes a Lua script callable by names. Keys and arguments get a `local` line each in front of the text, so their
  * order is stated once and Lua never says `KEYS[3]`. Arguments behind the named ones are in `ARGV` from `rest_from` on.
@@ -29,6 +35,7 @@ export type Script<Key extends string, Arg extends string, Answer> = (
 export function defineScript<Key extends string, Arg extends string, Answer>(
   definition: ScriptDefinition<Key, Arg, Answer>,
 ): Script<Key, Arg, Answer> {
+  definedScripts.push(definition)
   const text = scriptText(definition)
   const sha = createHash('sha1').update(text).digest('hex')
   return async (redis, keys, args, rest = []) => {
@@ -41,13 +48,8 @@ export function defineScript<Key extends string, Arg extends string, Answer>(
   }
 }
 
-/** The text that Redis runs; exported for the test that checks every script. */
-export function scriptText(definition: {
-  file: URL
-  libraries?: readonly URL[]
-  keys: readonly string[]
-  args: readonly string[]
-}): string {
+/** The text that Redis runs; exported for the same test. */
+export function scriptText(definition: ScriptSource<string, string>): string {
   const names = [
     ...definition.keys.map((name, at) => `local ${name} = KEYS[${String(at + 1)}]`),
     ...definition.args.map((name, at) => `local ${name} = ARGV[${String(at + 1)}]`),

@@ -2,31 +2,11 @@ import { readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { connect, type Redis } from '../../../../src/shared/redis/connect.ts'
+import { definedScripts, scriptText } from '../../../../src/shared/redis/script.ts'
 import { luaNames } from '../../../support/lua-names.ts'
 
-interface Definition {
-  readonly file: URL
-  readonly libraries?: readonly URL[]
-  readonly keys: readonly string[]
-  readonly args: readonly string[]
-}
-
-const definitions: Definition[] = vi.hoisted(() => [])
-// Not in anybody's place: it hands on to the real one, and remembers what was defined.
-vi.mock(import('../../../../src/shared/redis/script.ts'), async (importOriginal) => {
-  const original = await importOriginal()
-  return {
-    ...original,
-    defineScript(definition) {
-      definitions.push(definition)
-      return original.defineScript(definition)
-    },
-  }
-})
-
-const { scriptText } = await import('../../../../src/shared/redis/script.ts')
 const root = join(import.meta.dirname, '..', '..', '..', '..')
 const luaFiles: string[] = []
 for await (const name of glob('src/**/*.lua', { cwd: root })) luaFiles.push(name)
@@ -36,9 +16,9 @@ for await (const name of glob('src/**/*.ts', { cwd: root })) {
 }
 
 const nameOf = (file: URL): string => relative(root, fileURLToPath(file))
-const scripts = definitions.map((definition) => [nameOf(definition.file), definition] as const)
+const scripts = definedScripts.map((definition) => [nameOf(definition.file), definition] as const)
 const libraries = new Map(
-  definitions.flatMap((definition) => (definition.libraries ?? []).map((file) => [nameOf(file), file] as const)),
+  definedScripts.flatMap((definition) => (definition.libraries ?? []).map((file) => [nameOf(file), file] as const)),
 )
 
 let redis: Redis
