@@ -65,7 +65,6 @@ export function startConsumer<Data>(parts: ConsumerParts, options: ConsumerOptio
     stalledInterval: Math.floor(parts.lockMs / 16),
     // Two kills of one job are no fault of the job: attempts are counted by our own scripts.
     maxStalledCount: 1000,
-    skipVersionCheck: true,
     settings: { backoffStrategy: (made: number) => fullJitter(made, random) },
   })
   worker.on('error', (error) => {
