@@ -94,7 +94,7 @@ describe('a job', () => {
     const waits = times.slice(1).map((at, place) => at - (times[place] ?? 0))
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(29)
     // An engine that does not know its Redis' version rounds every wait up to whole seconds.
-    expect(Math.min(...waits)).toBeLessThan(900)
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeLessThan(1500)
     expect(test.errors).toEqual([])
   })
 
