@@ -87,6 +87,8 @@ export interface StoreParts {
 export function openStore(config: Config['s3'], { clock, random, deadlineMs: defaultDeadlineMs }: StoreParts): Store {
   const client = newClient(config, config.endpoint)
   const publicClient = config.publicEndpoint === undefined ? client : newClient(config, config.publicEndpoint)
+  // An upload in parts takes no signal for a part: this many times a call's deadline ends one that hangs.
+  const streamClient = newClient(config, config.endpoint, 3 * defaultDeadlineMs)
   const fullKey = (key: string): string => config.prefix + key
   const at = (key: string): { Bucket: string; Key: string } => ({ Bucket: config.bucket, Key: fullKey(key) })
 
@@ -179,7 +181,7 @@ export function openStore(config: Config['s3'], { clock, random, deadlineMs: def
         }
       }
       const upload = new Upload({
-        client,
+        client: streamClient,
         params: { ...at(key), ...writeFields(options, writer), Body: Readable.from(source(), { objectMode: false }) },
         partSize: 8 * 1024 * 1024,
         queueSize: 2,
@@ -218,13 +220,12 @@ export function openStore(config: Config['s3'], { clock, random, deadlineMs: def
     presign: (key, seconds) => getSignedUrl(publicClient, new GetObjectCommand(at(key)), { expiresIn: seconds }),
 
     close() {
-      client.destroy()
-      publicClient.destroy()
+      for (const one of [client, publicClient, streamClient]) one.destroy()
     },
   }
 }
 
-function newClient(config: Config['s3'], endpoint: string | undefined): S3Client {
+function newClient(config: Config['s3'], endpoint: string | undefined, requestMsMax = 0): S3Client {
   // Other makers' S3 refuse the checksums that the SDK adds by itself (aws-sdk-js-v3 3.729 and later).
   const checksums = endpoint === undefined ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED'
   return new S3Client({
@@ -235,6 +236,8 @@ function newClient(config: Config['s3'], endpoint: string | undefined): S3Client
     responseChecksumValidation: checksums,
     requestHandler: {
       connectionTimeout: 3000,
+      requestTimeout: requestMsMax, // 0: none
+      throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: 256 },
       httpsAgent: { keepAlive: true, maxSockets: 256 },
     },
