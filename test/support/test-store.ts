@@ -1,6 +1,6 @@
 import { inject } from 'vitest'
 import { openStore, type Store } from '../../src/shared/ledger/store.ts'
-import { systemClock } from '../../src/shared/process/clock.ts'
+import { systemClock, type Clock } from '../../src/shared/process/clock.ts'
 import { systemRandom } from '../../src/shared/process/random.ts'
 
 export interface TestStoreOptions {
@@ -9,6 +9,7 @@ export interface TestStoreOptions {
   readonly publicEndpoint?: string
   readonly prefix?: string
   readonly deadlineMs?: number
+  readonly clock?: Clock
 }
 
 /** The ledger's door, on the S3 of the tests. Puts its keys into the environment, where the SDK looks for them. */
@@ -25,6 +26,6 @@ export function openTestStore(bucket: string, options: TestStoreOptions = {}): S
       prefix: options.prefix ?? '',
       publicEndpoint: options.publicEndpoint,
     },
-    { clock: systemClock, random: systemRandom, deadlineMs: options.deadlineMs ?? 10_000 },
+    { clock: options.clock ?? systemClock, random: systemRandom, deadlineMs: options.deadlineMs ?? 10_000 },
   )
 }
