@@ -95,12 +95,16 @@ export function watchEpoch(parts: EpochParts): Epoch {
       await clock.sleep(250)
       if ((await redis.hget(keys.epoch, 'run_id')) === current) return
     }
-    const { live, lost } = await parts.rebuild()
-    // A Redis that came back older may have forgotten a claim on any live batch. One that was empty has only batches
-    // that came since, and nobody claims without an epoch.
-    const quiet = (empty ? lost : live) > 0
-    await setScript(redis, { epoch: keys.epoch }, { run_id: current, quiet_ms: quiet ? parts.lockMs : 0 })
-    await redis.del(keys.lease('rebuild'))
+    try {
+      const { live, lost } = await parts.rebuild()
+      // A Redis that came back older may have forgotten a claim on any live batch. One that was empty has only batches
+      // that came since, and nobody claims without an epoch.
+      const quiet = (empty ? lost : live) > 0
+      await setScript(redis, { epoch: keys.epoch }, { run_id: current, quiet_ms: quiet ? parts.lockMs : 0 })
+    } finally {
+      // Where it failed, others may be able to: nobody waits for the lease to run out.
+      await redis.del(keys.lease('rebuild'))
+    }
   }
 
   function check(): Promise<void> {
