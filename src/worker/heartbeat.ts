@@ -43,13 +43,20 @@ export interface Heartbeat {
  */
 export async function startHeartbeat(parts: HeartbeatParts): Promise<Heartbeat> {
   const { redis, keys, attempts } = parts
+  // A Redis that was restarted may have forgotten its last second: the newest fences, and not this lease.
+  let cut = false
+  redis.on('close', () => {
+    cut = true
+  })
   async function beat(): Promise<void> {
     const wasGone = await beatScript(
       redis,
       { beats: keys.beats, workers: keys.workers },
       { process: attempts.process, lease_ms: Math.floor((parts.lockMs * 3) / 4), places: parts.places() },
     )
-    if (wasGone === 1) await restoreFences(redis, keys, attempts)
+    if (wasGone === 0 && !cut) return
+    await restoreFences(redis, keys, attempts)
+    cut = false
   }
   await beat()
   const cancel = parts.clock.every(Math.floor(parts.lockMs / 8), () => {
