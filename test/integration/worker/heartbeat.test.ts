@@ -53,8 +53,8 @@ async function start(lockMs = 800, places = 7): Promise<void> {
 /** An attempt of this process that has claimed its item and is calling. */
 async function calling(): Promise<OpenAttempt> {
   const manifest = await newBatch(engine, 1, { fed: 1 })
-  const { process: _, attempt: __, ...work } = newHold(manifest, 0)
-  const attempt = attempts.begin(work)
+  const { tenant, batch, priority, index, round, stem } = newHold(manifest, 0)
+  const attempt = attempts.begin({ tenant, batch, priority, index, round, stem })
   await claim(engine, attempt.hold)
   expect(await grant(engine, attempt.hold)).toBe('granted')
   attempt.calling = true

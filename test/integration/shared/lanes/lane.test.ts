@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { closeLane, noteSuspect, noteTransient, openLane, readLane } from '../../../../src/shared/lanes/lane.ts'
+import {
+  closeLane,
+  noteAlive,
+  noteSuspect,
+  noteTransient,
+  openLane,
+  readLane,
+} from '../../../../src/shared/lanes/lane.ts'
 import { bookSlots, type Booked } from '../../../../src/shared/lanes/rate.ts'
 import type { Redis } from '../../../../src/shared/redis/connect.ts'
 import { freshEngine, openRedis, readEvents, type Engine } from '../../../support/engine.ts'
@@ -95,6 +102,24 @@ describe('transient failures', () => {
     await open()
     for (let at = 0; at < 9; at += 1) expect(await transient()).toBe(false)
     expect(await transient()).toBe(true)
+  })
+})
+
+describe('an answer that speaks of one item only', () => {
+  it('breaks the row of failures and clears a suspicion', async () => {
+    for (let at = 0; at < 9; at += 1) await transient()
+    await suspect('a')
+    await noteAlive(redis, engine.keys)
+    expect([await transient(), await suspect('b')]).toEqual([false, 'first'])
+    expect(await eventTypes()).toEqual([])
+  })
+
+  it('opens a closed lane, with its one event', async () => {
+    await down()
+    await noteAlive(redis, engine.keys)
+    await noteAlive(redis, engine.keys)
+    expect(await readLane(redis, engine.keys, 'provider')).toMatchObject({ open: true })
+    expect(await eventTypes()).toEqual(['provider.lane_closed', 'provider.lane_opened'])
   })
 })
 
