@@ -35,12 +35,14 @@ export function newStorageGate(parts: StorageGateParts): StorageGate {
       for (let failures = 0; ; failures += 1) {
         try {
           const done = await step()
-          // Only a write shows that images can be stored again.
-          if (failures > 0 && what === 'write') await openLane(redis, keys, 'storage')
+          // Only a write shows that images can be stored again. Where Redis is away a probe opens the lane.
+          if (failures > 0 && what === 'write') await openLane(redis, keys, 'storage').catch(() => false)
           return done
         } catch (error) {
           if (!(error instanceof Failure) || error.class !== 'storage_closed') throw error
-          if (await closeLane(redis, keys, 'storage', 'storage_down', error.message)) parts.onClosed(error)
+          // Redis may be away, too: what is in hand is kept all the same.
+          const closed = await closeLane(redis, keys, 'storage', 'storage_down', error.message).catch(() => false)
+          if (closed) parts.onClosed(error)
           await clock.sleep(Math.min(pauseMsMax, 500 * 2 ** failures) * (0.5 + random.number() / 2), signal)
         }
       }

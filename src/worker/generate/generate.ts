@@ -7,6 +7,7 @@ import { Failure } from '../../shared/failures/failure.ts'
 import type { GenerateJob } from '../../shared/queues/jobs.ts'
 import { again, done, type Verdict } from '../../shared/queues/verdict.ts'
 import type { OpenAttempt } from '../attempts.ts'
+import type { Pace } from '../pace.ts'
 import type { ProviderAnswer } from '../provider/client.ts'
 import { ProviderFailure } from '../provider/errors.ts'
 import type { Slot } from '../slots.ts'
@@ -21,6 +22,7 @@ import { holdOf, wantedOf, type GenerateParts, type Work } from './work.ts'
 /** A granted call is sent within this, or everything is given back: the grant may be out of date. */
 const sendWithinMs = 1000
 const heldAgainMs = 500
+const bookAgainMs = 500
 
 /**
  * Makes one item's image and settles it, or says what shall happen next: claim, look, slot, grant, send, receive,
@@ -139,20 +141,44 @@ async function call(parts: GenerateParts, work: Work, slot: Slot, standing: Stan
   } catch (error) {
     const failure = toFailure(parts, error)
     parts.metrics.providerCall(failure.class, clock.monotonic() - sentAt)
-    await parts.pace.note(error instanceof ProviderFailure ? error.pace : {}, clock.monotonic() - sentAt, failure)
+    await notePace(parts, error instanceof ProviderFailure ? error.pace : {}, clock.monotonic() - sentAt, failure)
     return await fail(parts, work, failure, { sent: true, probe: slot.probe })
   }
-  parts.metrics.providerCall('ok', clock.monotonic() - sentAt)
-  await parts.pace.note(answer.pace, clock.monotonic() - sentAt)
-  const url = answer.image.kind === 'url' ? answer.image.url : undefined
-  // Where another attempt took over meanwhile it has booked this very call, and the image is still ours to keep.
-  await recordAnswer(parts.redis, parts.keys, work.attempt.hold, url)
-  work.attempt.calling = false
-  work.attempt.url = url
+  const durationMs = clock.monotonic() - sentAt
+  parts.metrics.providerCall('ok', durationMs)
+  work.attempt.url = answer.image.kind === 'url' ? answer.image.url : undefined
+  await bookAnswer(parts, work)
+  await notePace(parts, answer.pace, durationMs)
   const { calls, costNano } = work.tries
   const tries = { ...work.tries, calls: calls + 1, costNano: costNano + work.attempt.reservedNano }
   parts.metrics.paid(work.attempt.reservedNano)
   return await keepImage(parts, work, answer.image, standing, tries)
+}
+
+/**
+ * Books the call as answered. Redis may be away: the image is paid for, so it is kept until that works, or stored
+ * unbooked at the deadline, where it speaks for itself.
+ */
+async function bookAnswer(parts: GenerateParts, { attempt, item }: Work): Promise<void> {
+  while (attempt.calling && !parts.deadline.aborted) {
+    try {
+      // Where another attempt took over meanwhile it has booked this very call, and the image is still ours to keep.
+      await recordAnswer(parts.redis, parts.keys, attempt.hold, attempt.url)
+      attempt.calling = false
+    } catch (error) {
+      parts.log.warn({ err: error, item }, 'a paid answer waits to be booked')
+      await parts.clock.sleep(bookAgainMs, parts.deadline).catch(() => undefined)
+    }
+  }
+}
+
+/** What an answer says of the rate is worth no image: where Redis is away it is not noted. */
+async function notePace(parts: GenerateParts, ...said: Parameters<Pace['note']>): Promise<void> {
+  try {
+    await parts.pace.note(...said)
+  } catch (error) {
+    parts.log.warn({ err: error }, "the provider's pace was not noted")
+  }
 }
 
 /** From a paid answer to a stored output: bytes, check, upload. */
