@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Failure } from '../../../../src/shared/failures/failure.ts'
 import { closeLane } from '../../../../src/shared/lanes/lane.ts'
 import type { Manifest } from '../../../../src/shared/ledger/manifest.ts'
 import { outputPath } from '../../../../src/shared/ledger/paths.ts'
@@ -207,6 +208,17 @@ describe('a paid image is not lost', () => {
     const worker = parts({ redis: failing(3, (keys) => keys.includes(engine.keys.events)) })
     expect(await generateItem(worker, job)).toEqual({ kind: 'done' })
     await expectOnePaidImage(manifest)
+  })
+
+  it('nor is its call, where one before it was counted', async () => {
+    const { manifest, job } = await newJob()
+    answer = () => Promise.reject(new Failure({ class: 'transient', code: 'provider_error', message: 'status 500' }))
+    expect(await generateItem(parts(), job)).toMatchObject({ kind: 'again' })
+    answer = () => Promise.resolve(bytesAnswer())
+    const worker = parts({ redis: failing(3, (keys) => keys.includes(engine.keys.events)) })
+    expect(await generateItem(worker, job)).toEqual({ kind: 'done' })
+    const { live } = await readState(engine, manifest.batch)
+    expect(live).toMatchObject({ succeeded: 1, images: 1, calls: 2, cost_nano: priceNano })
   })
 
   it('where the provider’s pace cannot be noted', async () => {
