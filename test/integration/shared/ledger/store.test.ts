@@ -255,7 +255,7 @@ describe('where S3 fails', () => {
     next('GET', 'hang', 'hang', 'hang', 'hang')
     const began = performance.now()
     expect((await failureOf(shaky.get(freshKey()))).class).toBe('storage_closed')
-    expect(performance.now() - began).toBeLessThan(1400)
+    expect(performance.now() - began).toBeLessThan(3000)
     expect(callsMade()).toEqual(['GET', 'GET', 'GET'])
   })
 
@@ -272,7 +272,7 @@ describe('where S3 fails', () => {
     const began = performance.now()
     const outcome = await Promise.race([failureOf(dripping.get('key')), delay(3000, 'still waiting', { ref: false })])
     expect(outcome).toMatchObject({ class: 'storage_closed' })
-    expect(performance.now() - began).toBeLessThan(1400)
+    expect(performance.now() - began).toBeLessThan(3000)
     dripping.close()
   })
 
