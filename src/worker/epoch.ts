@@ -89,13 +89,13 @@ export function watchEpoch(parts: EpochParts): Epoch {
 
   /** One process holds Redis against the ledger; two would do no harm, but the work twice. */
   async function withLease(current: string, empty: boolean): Promise<void> {
-    for (;;) {
-      const mine = await redis.set(keys.lease('rebuild'), current, 'PX', 30_000, 'NX')
-      if (mine === 'OK') break
+    while ((await redis.set(keys.lease('rebuild'), current, 'PX', 30_000, 'NX')) !== 'OK') {
       await clock.sleep(250)
       if ((await redis.hget(keys.epoch, 'run_id')) === current) return
     }
     try {
+      // Another may have been through with it just before the lease was free.
+      if ((await redis.hget(keys.epoch, 'run_id')) === current) return
       const { live, lost } = await parts.rebuild()
       // A Redis that came back older may have forgotten a claim on any live batch. One that was empty has only batches
       // that came since, and nobody claims without an epoch.
