@@ -89,6 +89,48 @@ describe('the epoch', () => {
     expect(await redis.exists(keys.lease('rebuild'))).toBe(0)
   })
 
+  it('is not set again, and no quiet time ended, by one who comes just too late', async () => {
+    // It has seen that there is no epoch; another is through with the rebuild before it has the lease.
+    const guarded = connect(inject('redisUrl'), 'guarded', () => undefined)
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const late = new Proxy(guarded, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name)
+        if (name === 'set') return async (...call: Parameters<Redis['set']>) => promise.then(() => target.set(...call))
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+    const second = watchEpoch({
+      redis: late,
+      keys,
+      clock: systemClock,
+      lockMs,
+      rebuild: () => Promise.reject(new Error('a second rebuild')),
+      onError: (error) => errors.push(error),
+    })
+    epochs.push(second)
+    await eventually(() => guarded.status === 'ready', { what: 'the connection' })
+    await watch(() => Promise.resolve({ live: 1, lost: 1 })).epoch.known
+    resolve(undefined)
+    await second.known
+    expect([errors, rebuilds]).toEqual([[], 1])
+    expect(await quietMs()).toBeGreaterThan(lockMs - 3000)
+    expect(await redis.exists(keys.lease('rebuild'))).toBe(0)
+  })
+
+  it('keeps its quiet time where two rebuild all the same', async () => {
+    await redis.hset(keys.epoch, 'run_id', 'an-older-run', 'quiet_until_ms', 0)
+    const { promise, resolve } = Promise.withResolvers<Rebuilt>()
+    const slow = watch(() => promise)
+    await eventually(() => rebuilds === 1, { what: 'the first rebuild' })
+    await redis.del(keys.lease('rebuild')) // it takes longer than its lease
+    await watch(() => Promise.resolve({ live: 1, lost: 0 })).epoch.known
+    resolve({ live: 0, lost: 0 })
+    await slow.epoch.known
+    expect(rebuilds).toBe(2)
+    expect(await quietMs()).toBeGreaterThan(lockMs - 3000)
+  })
+
   it('is looked at anew when it is asked to: a FLUSHALL cuts no connection', async () => {
     const { epoch } = watch()
     await epoch.known
