@@ -8,7 +8,7 @@ export type { Redis } from 'ioredis'
  * - `own`: waits for Redis, but no single command for longer than 10 s. A command that timed out may have been
  *   applied: every script of ours bears being called again.
  * - `engine`: for BullMQ's workers and for blocking reads: waits for ever, never times out.
- * - `guarded`: sends nothing that was not asked for on this very connection (see `guard.ts`).
+ * - `guarded`: sends nothing that was not asked for on this very connection (see `src/worker/epoch.ts`).
  */
 export type ConnectionKind = 'api' | 'own' | 'engine' | 'guarded'
 
