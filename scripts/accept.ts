@@ -9,6 +9,7 @@ const root = join(import.meta.dirname, '..')
 
 const runs: readonly { readonly file: string; readonly env: Readonly<Record<string, string>> }[] = [
   { file: 'test/e2e/main-job.test.ts', env: { CRATEWORK_TEST_ITEMS: '2000' } },
+  { file: 'test/e2e/stream.test.ts', env: { CRATEWORK_TEST_ITEMS: '10000' } },
   { file: 'test/e2e/worker-kills.test.ts', env: { CRATEWORK_TEST_ITEMS: '1000' } },
   { file: 'test/e2e/storage-away.test.ts', env: { CRATEWORK_TEST_AWAY_MS: '30000' } },
   { file: 'test/e2e/reuse.test.ts', env: {} },

@@ -1,4 +1,4 @@
-// Gets what is missing, then goes on under Node 24: `node scripts/first-run.mjs <demo|up|test|check|accept|build> [arguments]`.
+// Gets what is missing, then goes on under Node 24: `node scripts/first-run.mjs NAME [arguments]`; the names are below.
 // Plain JavaScript without dependencies, for any Node from 20 on: in a fresh clone there is nothing else yet.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -18,6 +18,7 @@ const targets = {
   check: ['scripts/check.ts'],
   accept: ['scripts/accept.ts'],
   build: ['scripts/build.ts'],
+  bench: ['bench/run.ts'],
 }
 
 /** Node 24 by platform and architecture, as tools/node24/package.json pins it. */

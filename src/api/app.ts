@@ -8,9 +8,12 @@ import type { BodyLimits } from './body.ts'
 import { problemHandler } from './problem.ts'
 import { requestId } from './request-id.ts'
 import { mountRoutes, noteAnswer } from './route.ts'
-import { getBatch, getBatches, submitBatch } from './routes/batches.ts'
+import { getBatch, getBatches } from './routes/batches.ts'
+import { patchBatch, postCancel, postPause, postResume, postRetry } from './routes/control.ts'
 import { livez, readyz } from './routes/health.ts'
+import { getItems } from './routes/items.ts'
 import { getResults } from './routes/results.ts'
+import { submitBatch } from './routes/submit.ts'
 
 /** What runs before each route, in order; then all routes; then what is left. */
 export function createApp(parts: Parts, readiness: Readiness, limits: BodyLimits): Express {
@@ -30,6 +33,12 @@ export function createApp(parts: Parts, readiness: Readiness, limits: BodyLimits
     submitBatch(parts, limits),
     getBatches(parts),
     getBatch(parts),
+    patchBatch(parts),
+    postCancel(parts),
+    postPause(parts),
+    postResume(parts),
+    postRetry(parts),
+    getItems(parts),
     getResults(parts),
     livez,
     readyz(parts, readiness),

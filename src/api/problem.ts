@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler } from 'express'
+import { faultEntry } from '../shared/contract/fault.ts'
 import { ApiProblem } from '../shared/contract/problem.ts'
 import { Failure } from '../shared/failures/failure.ts'
 import { DeadlinePassed } from '../shared/process/deadline.ts'
@@ -37,18 +38,6 @@ export function problemAnswer(problem: ApiProblem, requestId: string): ProblemAn
       ...(problem.allow === undefined ? {} : { allow: problem.allow.join(', ') }),
       ...(problem.status === 401 ? { 'www-authenticate': 'Bearer realm="cratework"' } : {}),
     },
-  }
-}
-
-function faultEntry(fault: ApiProblem['faults'][number]): object {
-  const place = 'index' in fault ? fault : { line: null, index: null, custom_id: null }
-  return {
-    line: place.line,
-    index: place.index,
-    custom_id: place.custom_id,
-    param: fault.param,
-    code: fault.code,
-    message: `${fault.param} ${fault.message}`.trim(),
   }
 }
 

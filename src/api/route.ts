@@ -24,7 +24,7 @@ export interface Answer {
 }
 
 export interface Route {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PATCH'
   readonly path: string
   /** Undefined: open to everybody. */
   readonly scope: Scope | undefined

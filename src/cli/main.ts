@@ -15,6 +15,12 @@ const commands: Record<string, { about: string; run: (args: string[]) => Promise
       await (await import('./role.ts')).runRole('worker')
     },
   },
+  recover: {
+    about: 'holds Redis against the ledger now: brings back what Redis lost',
+    run: async () => {
+      await (await import('./recover.ts')).runRecover()
+    },
+  },
   up: {
     about: 'API and worker on one machine, with whatever is not configured embedded',
     run: async (args) => {

@@ -12,12 +12,16 @@ import type { Redis } from '../shared/redis/connect.ts'
 import type { Keys } from '../shared/redis/keys.ts'
 import { nextDelayMs } from '../shared/webhooks/retry-schedule.ts'
 import { sendDelivery } from '../shared/webhooks/send-delivery.ts'
-import { letGoOfEnded } from './relay.ts'
+import { goOnAt } from './relay/behind.ts'
+import { closeDelivery, letGoOfEnded } from './relay/deliveries.ts'
+import { trigger } from '../shared/queues/enqueue.ts'
+import type { Queues } from '../shared/queues/open.ts'
 
 export interface DeliverParts {
   readonly redis: Redis
   readonly keys: Keys
   readonly store: Store
+  readonly queues: Queues
   readonly outbound: Outbound
   readonly clock: Clock
   readonly random: Random
@@ -76,5 +80,9 @@ export async function deliverEvent(parts: DeliverParts, job: DeliverJob): Promis
 
 async function ended(parts: DeliverParts, job: DeliverJob): Promise<Verdict> {
   if (job.terminal) await letGoOfEnded(parts, job.batch, job.round)
+  const left = await closeDelivery(parts, job.batch, job.event)
+  if (left < goOnAt && (await parts.redis.hexists(parts.keys.behind, job.batch)) === 1) {
+    await trigger(parts.queues, { v: 1, kind: 'relay-behind', batch: job.batch })
+  }
   return done
 }

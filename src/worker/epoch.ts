@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Failure } from '../shared/failures/failure.ts'
 import type { Clock } from '../shared/process/clock.ts'
+import type { Random } from '../shared/process/random.ts'
 import type { Redis } from '../shared/redis/connect.ts'
 import type { Keys } from '../shared/redis/keys.ts'
 import { defineScript } from '../shared/redis/script.ts'
@@ -10,8 +11,8 @@ const setScript = defineScript({
   file: new URL('./set-epoch.lua', import.meta.url),
   libraries: [new URL('../shared/batch/states.lua', import.meta.url)],
   keys: ['epoch'],
-  args: ['run_id', 'quiet_ms'],
-  answer: z.literal('set'),
+  args: ['run_id', 'quiet_ms', 'rebuild'],
+  answer: z.enum(['set', 'lost']),
 })
 
 export interface EpochParts {
@@ -19,6 +20,7 @@ export interface EpochParts {
   readonly redis: Redis
   readonly keys: Keys
   readonly clock: Clock
+  readonly random: Random
   readonly lockMs: number
   /** Brings what the ledger knows into Redis. */
   readonly rebuild: () => Promise<Rebuilt>
@@ -42,9 +44,15 @@ export interface Epoch {
 
 const againMs = 1000
 
+/** Says in the epoch's hash that this rebuild is under way: what a FLUSHALL takes away with all that was rebuilt. */
+function rebuildField(token: string): string {
+  return `rebuild:${token}`
+}
+
 export function watchEpoch(parts: EpochParts): Epoch {
   const { redis, keys, clock } = parts
   let runId: string | undefined
+  let cuts = 0
   let cutAt: number | undefined
   let quietUntil = 0
   let checking: Promise<void> | undefined
@@ -52,6 +60,7 @@ export function watchEpoch(parts: EpochParts): Epoch {
 
   redis.on('close', () => {
     runId = undefined
+    cuts += 1
     cutAt ??= clock.monotonic()
   })
   redis.on('ready', () => {
@@ -71,13 +80,15 @@ export function watchEpoch(parts: EpochParts): Epoch {
 
   async function compare(): Promise<void> {
     if (redis.status !== 'ready') return // `ready` compares
-    const info = await redis.info('server')
-    const current = /run_id:(\w+)/.exec(info)?.[1]
-    if (current === undefined) throw new Error('Redis does not say its run_id')
-    const known = await redis.hget(keys.epoch, 'run_id')
-    if (known !== current) {
+    let current: string
+    for (;;) {
+      const cutsBefore = cuts
+      current = await runIdOfServer()
+      const known = await redis.hget(keys.epoch, 'run_id')
+      if (known === current && cuts === cutsBefore) break
       runId = undefined
-      await withLease(current, known === null)
+      // A rebuild counts only if the next turn finds its epoch on the Redis that is there then.
+      if (known !== current) await rebuildOnce(current, known === null)
     }
     // Others may take a process that was cut off for longer than half a lease for dead: let them speak first.
     if (cutAt !== undefined && clock.monotonic() - cutAt > parts.lockMs / 2)
@@ -87,23 +98,32 @@ export function watchEpoch(parts: EpochParts): Epoch {
     first.resolve()
   }
 
+  async function runIdOfServer(): Promise<string> {
+    const found = /run_id:(\w+)/.exec(await redis.info('server'))?.[1]
+    if (found === undefined) throw new Error('Redis does not say its run_id')
+    return found
+  }
+
   /** One process holds Redis against the ledger; two would do no harm, but the work twice. */
-  async function withLease(current: string, empty: boolean): Promise<void> {
-    while ((await redis.set(keys.lease('rebuild'), current, 'PX', 30_000, 'NX')) !== 'OK') {
+  async function rebuildOnce(current: string, empty: boolean): Promise<void> {
+    const lease = keys.lease('rebuild')
+    while ((await redis.set(lease, current, 'PX', 30_000, 'NX')) !== 'OK') {
       await clock.sleep(250)
       if ((await redis.hget(keys.epoch, 'run_id')) === current) return
     }
     try {
       // Another may have been through with it just before the lease was free.
       if ((await redis.hget(keys.epoch, 'run_id')) === current) return
+      const rebuild = parts.random.bytes(9).toString('base64url')
+      await redis.hset(keys.epoch, rebuildField(rebuild), current)
       const { live, lost } = await parts.rebuild()
       // A Redis that came back older may have forgotten a claim on any live batch. One that was empty has only batches
       // that came since, and nobody claims without an epoch.
       const quiet = (empty ? lost : live) > 0
-      await setScript(redis, { epoch: keys.epoch }, { run_id: current, quiet_ms: quiet ? parts.lockMs : 0 })
+      const args = { run_id: current, quiet_ms: quiet ? parts.lockMs : 0, rebuild: rebuildField(rebuild) }
+      await setScript(redis, { epoch: keys.epoch }, args)
     } finally {
-      // Where it failed, others may be able to: nobody waits for the lease to run out.
-      await redis.del(keys.lease('rebuild'))
+      await redis.del(lease)
     }
   }
 

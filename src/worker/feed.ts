@@ -1,12 +1,8 @@
-import type { AcceptedItem } from '../shared/contract/accepted.ts'
-import { itemId } from '../shared/contract/ids.ts'
+import type { AcceptedItem, InputItem } from '../shared/contract/accepted.ts'
 import type { Priority } from '../shared/contract/priority.ts'
 import { markFed, takeTurn } from '../shared/batch/feed-turn.ts'
 import { readLive } from '../shared/batch/live.ts'
-import { settleItem } from '../shared/batch/settle.ts'
-import { nothingToBook } from '../shared/batch/put-back.ts'
 import { readLane } from '../shared/lanes/lane.ts'
-import { stemOf } from '../shared/intake/output-key.ts'
 import { chunkOf, chunkSize, readInputChunk } from '../shared/ledger/chunks.ts'
 import { readManifest, type Manifest } from '../shared/ledger/manifest.ts'
 import type { Store } from '../shared/ledger/store.ts'
@@ -20,9 +16,11 @@ import type { Redis } from '../shared/redis/connect.ts'
 import type { Keys } from '../shared/redis/keys.ts'
 import type { Epoch } from './epoch.ts'
 import type { FeedTrigger } from './feed-trigger.ts'
-import { responseOf } from './generate/endings.ts'
+import type { RelayTrigger } from './relay/relay-trigger.ts'
 import { lookForOutput } from './generate/look.ts'
-import type { Pace } from './pace.ts'
+import { settleStanding } from './generate/settle-standing.ts'
+import { wantedOf } from './generate/work.ts'
+import { settleInvalid } from './settle-invalid.ts'
 
 export interface FeedParts {
   readonly redis: Redis
@@ -32,15 +30,13 @@ export interface FeedParts {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly epoch: Epoch
-  readonly pace: Pace
   readonly feedTrigger: FeedTrigger
+  readonly relayTrigger: RelayTrigger
   readonly cache: FeedCache
 }
 
-/** Most jobs that are ready to run on a queue, whatever the number of batches (P5). */
+/** Most jobs that are ready to run on a queue, whatever the number of batches. */
 const windowMax = 2000
-/** So many seconds of the provider's rate are kept ready. */
-const windowSeconds = 5
 /** Delayed jobs count too: so many windows of them, and the feed stops. */
 const delayedWindowsMax = 10
 /** Most items of one batch in one turn: whoever is next must not wait for a whole chunk. */
@@ -71,18 +67,18 @@ async function lanesOpen({ redis, keys }: FeedParts): Promise<boolean> {
   return provider.open && storage.open
 }
 
-/** How many jobs more the queue may hold: twice the places in use, or five seconds of the rate. */
+/** How many jobs more the queue may hold: twice the places in use. What stands in it is in front of everybody. */
 async function roomOnQueue(parts: FeedParts, priority: Priority): Promise<number> {
-  const { redis, keys, queues, pace } = parts
+  const { redis, keys, queues } = parts
   const [ready, delayed, workers] = await Promise.all([
     redis.llen(waitingKey(queues.prefix, generateQueue(priority))),
     queues.get(generateQueue(priority)).getDelayedCount(),
     redis.hvals(keys.workers),
   ])
   const places = workers.reduce((sum, count) => sum + Number(count), 0)
-  const window = Math.min(windowMax, Math.max(2 * places, Math.ceil((windowSeconds * pace.perMinute()) / 60)))
+  const window = Math.min(windowMax, 2 * places)
   parts.feedTrigger.window(priority, window)
-  return ready + delayed >= delayedWindowsMax * window ? 0 : window - ready
+  return Math.min(window, delayedWindowsMax * window - delayed) - ready
 }
 
 async function feedItems(parts: FeedParts, batch: string, indexes: readonly number[]): Promise<void> {
@@ -90,6 +86,10 @@ async function feedItems(parts: FeedParts, batch: string, indexes: readonly numb
   const live = await readLive(redis, keys, batch)
   if (live === undefined) return
   const manifest = await parts.cache.manifest(batch)
+  for (const index of indexes) {
+    const item = await itemAt(parts.cache, manifest, index)
+    if (item.invalid !== undefined) await settleInvalid(parts, manifest, live.round, item)
+  }
   const open = await settleReused(parts, manifest, await jobsOf(parts.cache, manifest, live.round, indexes))
   await enqueueItems(queues, manifest.options.priority, open)
   await markFed(
@@ -111,7 +111,8 @@ export async function feedAgain(
   await enqueueItems(queues, manifest.options.priority, await jobsOf(cache, manifest, round, indexes))
 }
 
-async function jobsOf(
+/** The jobs of items in a round of their batch; those that were wrong at intake have none. */
+export async function jobsOf(
   cache: FeedCache,
   manifest: Manifest,
   round: number,
@@ -119,11 +120,16 @@ async function jobsOf(
 ): Promise<GenerateJob[]> {
   const jobs: GenerateJob[] = []
   for (const index of indexes) {
-    const item = (await cache.chunk(manifest, chunkOf(index)))[index % chunkSize]
-    if (item === undefined) throw new Error(`item ${String(index)} of ${manifest.batch} is missing in the ledger`)
-    jobs.push(jobOf(manifest, round, item))
+    const item = await itemAt(cache, manifest, index)
+    if (item.invalid === undefined) jobs.push(jobOf(manifest, round, item))
   }
   return jobs
+}
+
+async function itemAt(cache: FeedCache, manifest: Manifest, index: number): Promise<InputItem> {
+  const item = (await cache.chunk(manifest, chunkOf(index)))[index % chunkSize]
+  if (item === undefined) throw new Error(`item ${String(index)} of ${manifest.batch} is missing in the ledger`)
+  return item
 }
 
 function jobOf(manifest: Manifest, round: number, item: AcceptedItem): GenerateJob {
@@ -154,46 +160,17 @@ async function settleReused(
 }
 
 async function settleIfReused(parts: FeedParts, job: GenerateJob): Promise<boolean> {
-  const { redis, keys, store, queues, clock } = parts
-  const { tenant, batch, round, priority, item } = job
-  const id = itemId(batch, item.index)
-  const look = await lookForOutput(store, {
-    tenant,
-    key: item.key,
-    item: id,
-    fingerprint: item.fingerprint,
-    overwrite: job.overwrite,
-  })
+  const look = await lookForOutput(parts.store, wantedOf(job))
   // What this item made itself is for its own claim to find: an attempt may hold its fence.
   if (look.kind === 'missing' || look.own) return false
-  // No attempt: nothing was claimed, so there is no fence to free.
-  const hold = { process: '', attempt: '', tenant, batch, round, priority, index: item.index, stem: stemOf(item.key) }
-  const settled = await settleItem(redis, keys, hold, {
-    outcome: {
-      id,
-      custom_id: item.custom_id,
-      status: 'reused',
-      response: responseOf(id, look.image, clock.now()),
-      error: null,
-    },
-    booking: nothingToBook,
-    ownObjectCostNano: undefined,
-    priced: true,
-    total: job.total,
-    waitingKey: waitingKey(queues.prefix, generateQueue(priority)),
-    nowMs: clock.now(),
-  })
-  if (settled.kind !== 'settled') return true
-  parts.metrics.itemSettled('reused')
-  if (settled.chunkFull) await trigger(queues, { v: 1, kind: 'seal', batch, chunk: chunkOf(item.index) })
-  if (settled.batchDone) await trigger(queues, { v: 1, kind: 'finish', batch })
+  await settleStanding(parts, job, look)
   return true
 }
 
 /** Manifests and input chunks do not change: the last few are kept. */
 export interface FeedCache {
   manifest(batch: string): Promise<Manifest>
-  chunk(manifest: Manifest, chunk: number): Promise<AcceptedItem[]>
+  chunk(manifest: Manifest, chunk: number): Promise<InputItem[]>
 }
 
 const chunksKept = 16
@@ -201,7 +178,7 @@ const manifestsKept = 256
 
 export function newFeedCache(store: Store): FeedCache {
   const manifests = new Map<string, Promise<Manifest>>()
-  const chunks = new Map<string, Promise<AcceptedItem[]>>()
+  const chunks = new Map<string, Promise<InputItem[]>>()
   return {
     manifest: (batch) =>
       kept(manifests, manifestsKept, batch, async () => {

@@ -1,10 +1,13 @@
 import type { BatchObject } from '../shared/contract/batch-object.ts'
 import type { StoredResultLine } from '../shared/contract/result.ts'
 import { endBatch } from '../shared/batch/end.ts'
+import { fixEnd } from '../shared/batch/ends-as.ts'
 import { readLive } from '../shared/batch/live.ts'
 import { reopenItems } from '../shared/batch/reopen.ts'
+import { isOpenAgain } from '../shared/batch/rounds.ts'
 import { liveBatchObject } from '../shared/batch/view.ts'
 import { chunkSize, readResultChunk } from '../shared/ledger/chunks.ts'
+import { readControl, type Control } from '../shared/ledger/control.ts'
 import { rewriteListing } from '../shared/ledger/listing.ts'
 import { readManifest, type Manifest } from '../shared/ledger/manifest.ts'
 import { batchPath } from '../shared/ledger/paths.ts'
@@ -15,13 +18,15 @@ import type { Log } from '../shared/process/log.ts'
 import { trigger, triggerFeed } from '../shared/queues/enqueue.ts'
 import type { Queues } from '../shared/queues/open.ts'
 import { again, done, type Verdict } from '../shared/queues/verdict.ts'
-import { sealChunk, type SealParts } from './seal.ts'
+import { sealChunk, writeClosedItems, type SealParts } from './seal.ts'
 
 export interface FinishParts extends SealParts {
   readonly random: Random
   readonly queues: Queues
   readonly log: Log
 }
+
+const againMs = 500
 
 /** Lines of items are missing in the written results. */
 class MissingLines extends Error {
@@ -35,7 +40,7 @@ class MissingLines extends Error {
 
 /**
  * Ends a batch in which nothing is open: seals what is left, writes its files, checks on the written results that every
- * item has exactly one line (P2), and only then tells of it. Bears being run again at any point.
+ * item has exactly one line, and only then tells of it. Bears being run again at any point.
  */
 export async function finishBatch(parts: FinishParts, batch: string): Promise<Verdict> {
   const { redis, keys, store, queues, clock } = parts
@@ -45,9 +50,13 @@ export async function finishBatch(parts: FinishParts, batch: string): Promise<Ve
   if (manifest === undefined) throw new Error(`the manifest of ${batch} is missing in the ledger`)
   for (const chunk of await redis.zrange(keys.batch(batch).unsealed, '0', '-1'))
     await sealChunk(parts, batch, Number(chunk))
+  const control = await readControl(store, batch)
+  // Redis is older than the ledger: the rebuild brings it forward.
+  if (control.round > live.round) return again(againMs)
+  if (live.closing !== undefined) await writeClosedItems(parts, manifest, live.round, live.closing)
   try {
-    await writeReport(parts, manifest, 'output.jsonl', ({ response }) => response !== null)
-    await writeReport(parts, manifest, 'errors.jsonl', ({ error }) => error !== null)
+    await writeReport(parts, manifest, control, 'output.jsonl', ({ response }) => response !== null)
+    await writeReport(parts, manifest, control, 'errors.jsonl', ({ error }) => error !== null)
   } catch (error) {
     if (error instanceof StoreConflict) return again(500 * (1 + parts.random.number()))
     if (!(error instanceof MissingLines)) throw error
@@ -56,26 +65,32 @@ export async function finishBatch(parts: FinishParts, batch: string): Promise<Ve
     await triggerFeed(queues, live.priority)
     return done
   }
-  const ended = endedObject(liveBatchObject(manifest, live, clock.now(), null), clock.now())
-  const summary = await writeSummary(store, { v: 1, round: live.round, batch: ended })
+  const status = await fixEnd(redis, keys, batch, live.round)
+  // As it stands now: it may have been cancelled, paused or renamed while its files were written.
+  const last = await readLive(redis, keys, batch)
+  if (status === 'refused' || last === undefined) return again(againMs)
+  const ended = endedObject(liveBatchObject(manifest, last, clock.now(), null), status, clock.now())
+  const sequence = last.sequence + 1
+  const summary = await writeSummary(store, { v: 1, round: live.round, sequence, batch: ended })
   await rewriteListing(store, manifest.tenant, summary.batch)
   const end = await endBatch(redis, keys, {
     batch,
     round: live.round,
     attempt: manifest.attempt,
-    eventType: 'batch.completed',
+    eventType: `batch.${summary.batch.status}`,
     nowMs: clock.now(),
   })
-  if (end === 'refused') return again(500)
+  if (end === 'refused') return again(againMs)
   await trigger(queues, { v: 1, kind: 'relay' })
   return done
 }
 
-function endedObject(batch: BatchObject, nowMs: number): BatchObject {
+function endedObject(batch: BatchObject, status: 'completed' | 'cancelled' | 'expired', nowMs: number): BatchObject {
   return {
     ...batch,
-    status: 'completed',
-    completed_at: Math.floor(nowMs / 1000),
+    status,
+    paused_at: null,
+    [`${status}_at`]: Math.floor(nowMs / 1000),
     progress: { ...batch.progress, percent: 100, eta_at: null },
   }
 }
@@ -84,6 +99,7 @@ function endedObject(batch: BatchObject, nowMs: number): BatchObject {
 async function writeReport(
   { store }: FinishParts,
   manifest: Manifest,
+  control: Control,
   file: 'output.jsonl' | 'errors.jsonl',
   matches: (line: StoredResultLine) => boolean,
 ): Promise<void> {
@@ -97,7 +113,7 @@ async function writeReport(
       let text = ''
       for (let index = chunk * chunkSize; index < end; index += 1) {
         const line = outcomes.get(index)
-        if (line === undefined) missing.push(index)
+        if (line === undefined || isOpenAgain(line, control)) missing.push(index)
         else if (matches(line)) text += `${JSON.stringify(reportLine(line))}\n`
       }
       if (text !== '') yield text
@@ -110,6 +126,6 @@ async function writeReport(
   })
 }
 
-function reportLine({ round: _, ...line }: StoredResultLine): object {
+function reportLine({ round: _, attempt_log: __, ...line }: StoredResultLine): object {
   return line
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { holdKeys } from '../shared/batch/hold.ts'
 import type { Clock } from '../shared/process/clock.ts'
 import type { Redis } from '../shared/redis/connect.ts'
 import type { Keys } from '../shared/redis/keys.ts'
@@ -15,8 +16,12 @@ const beatScript = defineScript({
 
 const restoreScript = defineScript({
   file: new URL('./restore-fence.lua', import.meta.url),
-  libraries: [new URL('../shared/batch/fence.lua', import.meta.url)],
-  keys: ['fence'],
+  libraries: [
+    new URL('../shared/batch/states.lua', import.meta.url),
+    new URL('../shared/batch/fence.lua', import.meta.url),
+    new URL('../shared/batch/budget.lua', import.meta.url),
+  ],
+  keys: ['fence', 'live', 'states', 'claimed'],
   args: ['process', 'attempt', 'batch', 'index', 'round', 'calling', 'reserved_nano', 'url'],
   answer: z.number(),
 })
@@ -74,9 +79,10 @@ export async function startHeartbeat(parts: HeartbeatParts): Promise<Heartbeat> 
 /** The lease first, then the fences: who finds a fence must find its holder alive. */
 async function restoreFences(redis: Redis, keys: Keys, attempts: Attempts): Promise<void> {
   for (const { hold, calling, reservedNano, url } of attempts.all()) {
+    const { fence, live, states, claimed } = holdKeys(keys, hold)
     await restoreScript(
       redis,
-      { fence: keys.fence(hold.tenant, hold.stem) },
+      { fence, live, states, claimed },
       {
         process: hold.process,
         attempt: hold.attempt,

@@ -8,10 +8,13 @@ import { priorities } from '../shared/contract/priority.ts'
 import { startConsumer, type Consumer } from '../shared/queues/consume.ts'
 import { batchJob, deliverJob, generateJob, generateQueue, queueNames, type BatchJob } from '../shared/queues/jobs.ts'
 import { newAttempts } from './attempts.ts'
+import { startBatchWatch } from './batch-watch.ts'
 import { deliverEvent } from './deliver.ts'
 import { watchEpoch } from './epoch.ts'
 import { newFeedTrigger } from './feed-trigger.ts'
+import { newRelayTrigger } from './relay/relay-trigger.ts'
 import { feedQueue, newFeedCache } from './feed.ts'
+import { closeBatch } from './close.ts'
 import { finishBatch } from './finish.ts'
 import { generateItem } from './generate/generate.ts'
 import { newSettleStep } from './generate/settle-step.ts'
@@ -19,7 +22,8 @@ import { startHeartbeat } from './heartbeat.ts'
 import { newPace } from './pace.ts'
 import { createProvider } from './provider/client.ts'
 import { rebuild } from './rebuild.ts'
-import { relayEvents } from './relay.ts'
+import { relayBehind } from './relay/behind.ts'
+import { relayEvents } from './relay/relay.ts'
 import { sealChunk } from './seal.ts'
 import { newSlots } from './slots.ts'
 import { newStorageGate } from './storage-gate.ts'
@@ -86,6 +90,7 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
     redis: shared.connect('guarded'),
     keys,
     clock,
+    random,
     lockMs: config.worker.lockMs,
     rebuild: () => rebuild(shared),
     onError,
@@ -101,11 +106,14 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
     onError,
   })
   const feedTrigger = newFeedTrigger(queues, onError)
+  const relayTrigger = newRelayTrigger(queues, onError)
   const cache = newFeedCache(store)
-  const settle = newSettleStep({ ...shared, feedTrigger, deadline: deadline.signal })
-  const stages = { ...shared, userAgent, rules: config.webhook, epoch, pace, feedTrigger, cache }
+  const settle = newSettleStep({ ...shared, feedTrigger, relayTrigger, deadline: deadline.signal })
+  const stages = { ...shared, userAgent, rules: config.webhook, epoch, pace, feedTrigger, relayTrigger, cache }
+  const batchWatch = startBatchWatch({ redis, keys, clock, onError })
   const generating = {
     ...stages,
+    batchWatch,
     attempts,
     slots,
     storage,
@@ -134,10 +142,14 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
       case 'seal':
         await sealChunk(shared, job.batch, job.chunk)
         return { kind: 'done' }
+      case 'close':
+        return await closeBatch(stages, job.batch)
       case 'finish':
         return await finishBatch(shared, job.batch)
       case 'relay':
         return await relayEvents(shared)
+      case 'relay-behind':
+        return await relayBehind(shared, job.batch)
     }
   }
 
@@ -198,6 +210,7 @@ export async function startWorker(shared: Parts): Promise<RunningWorker> {
     readiness.stopping()
     stopping.abort(new Error('the worker stops'))
     cancelPace()
+    batchWatch.stop()
     await sweeper.stop()
     const consumers = [...generators, ...others]
     const grace = new AbortController()

@@ -1,70 +1,35 @@
-import { createBatch, type KnownOutcome } from '../shared/batch/create.ts'
-import { indexOf, readResultChunk } from '../shared/ledger/chunks.ts'
-import { readManifest, type Manifest } from '../shared/ledger/manifest.ts'
-import { listMarkers, type Marker } from '../shared/ledger/markers.ts'
-import type { Store } from '../shared/ledger/store.ts'
-import { readSummary } from '../shared/ledger/summary.ts'
-import type { Redis } from '../shared/redis/connect.ts'
-import type { Keys } from '../shared/redis/keys.ts'
-
-export interface RebuildParts {
-  readonly redis: Redis
-  readonly keys: Keys
-  readonly store: Store
-}
-
-const chunksAtOnce = 16
+import { catchUp, type CatchUpParts } from '../shared/batch/catch-up.ts'
+import { readLive } from '../shared/batch/live.ts'
+import { reviveBatch } from '../shared/batch/revive.ts'
+import { listMarkers } from '../shared/ledger/markers.ts'
 
 export interface Rebuilt {
   /** Batches that the ledger calls live. */
   readonly live: number
-  /** Of these, batches that Redis did not have. */
+  /** Of these, batches that were brought back now. */
+  readonly created: number
+  /** Batches that Redis had lost, whoever has brought them back: a sweep may have been quicker. */
   readonly lost: number
 }
 
-/** Brings every batch that the ledger calls live, and that Redis does not have, back into Redis. */
-export async function rebuild(parts: RebuildParts): Promise<Rebuilt> {
+/**
+ * Holds Redis against the ledger: every batch that the ledger calls live is brought back where Redis does not have it,
+ * and forward where it has. Two rebuilds at once do no harm: each step decides in Redis.
+ */
+export async function rebuild(parts: CatchUpParts): Promise<Rebuilt> {
   let live = 0
+  let created = 0
   let lost = 0
   for await (const marker of listMarkers(parts.store)) {
     live += 1
-    if ((await reviveBatch(parts, marker)) === 'created') lost += 1
+    let found = await reviveBatch(parts, marker)
+    if (found === 'exists' && !(await catchUp(parts, marker.batch))) found = await reviveBatch(parts, marker)
+    if (found === 'created') created += 1
+    if (found === 'created' || (await wasLost(parts, marker.batch))) lost += 1
   }
-  return { live, lost }
+  return { live, created, lost }
 }
 
-/**
- * Brings one batch back where Redis does not have it. `no_manifest`: it was never accepted whole, or not yet.
- * An ended one has its event told again, under the same id.
- */
-export async function reviveBatch(
-  { redis, keys, store }: RebuildParts,
-  { batch, round }: Marker,
-): Promise<'created' | 'exists' | 'ended' | 'no_manifest'> {
-  if ((await redis.exists(keys.batch(batch).live)) === 1) return 'exists'
-  const manifest = await readManifest(store, batch)
-  if (manifest === undefined) return 'no_manifest'
-  const summary = await readSummary(store, batch)
-  if (summary !== undefined && summary.round >= round) {
-    await redis.sadd(keys.undelivered, `${batch}.${String(round)}`)
-    return 'ended'
-  }
-  return await createBatch(redis, keys, manifest, { round, outcomes: await readOutcomes(store, manifest) })
-}
-
-/** What the ledger's results say of each item; the lines themselves are not kept. */
-async function readOutcomes(store: Store, manifest: Manifest): Promise<Map<number, KnownOutcome>> {
-  const outcomes = new Map<number, KnownOutcome>()
-  for (let from = 0; from < manifest.chunks; from += chunksAtOnce) {
-    const count = Math.min(chunksAtOnce, manifest.chunks - from)
-    const chunks = await Promise.all(
-      Array.from({ length: count }, (_, at) => readResultChunk(store, manifest.batch, from + at)),
-    )
-    for (const lines of chunks) {
-      for (const line of lines.values()) {
-        outcomes.set(indexOf(line), { status: line.status, attempts: line.attempts, cost_usd: line.cost_usd })
-      }
-    }
-  }
-  return outcomes
+async function wasLost({ redis, keys }: CatchUpParts, batch: string): Promise<boolean> {
+  return (await readLive(redis, keys, batch))?.unlooked !== undefined
 }

@@ -1,6 +1,8 @@
-import { batchTimeMs } from '../shared/contract/ids.ts'
 import { priorities } from '../shared/contract/priority.ts'
 import { itemState, stateAt } from '../shared/batch/states.ts'
+import { reviveBatch } from '../shared/batch/revive.ts'
+import { freeBudget } from '../shared/batch/free-budget.ts'
+import { applyLeftControl, expireBatch } from '../shared/batch/say.ts'
 import { readLive, type LiveBatch } from '../shared/batch/live.ts'
 import { listMarkers, removeMarker } from '../shared/ledger/markers.ts'
 import type { Clock } from '../shared/process/clock.ts'
@@ -13,8 +15,8 @@ import type { Redis } from '../shared/redis/connect.ts'
 import type { Keys } from '../shared/redis/keys.ts'
 import type { Store } from '../shared/ledger/store.ts'
 import { feedAgain, type FeedCache } from './feed.ts'
-import { relayUndelivered } from './relay.ts'
-import { reviveBatch } from './rebuild.ts'
+import { relayUndelivered } from './relay/relay.ts'
+import { sweepKeys, sweepUpload } from './sweep-uploads.ts'
 
 export interface SweepParts {
   readonly redis: Redis
@@ -31,8 +33,8 @@ export interface SweepParts {
 const unsealedMsMax = 60_000
 /** All batches together: past this, everything that is not in the ledger is sealed. */
 const unwrittenBytesMax = 32 * 1024 * 1024
-/** An upload without a manifest is given up after a day. */
-const uploadMsMax = 24 * 3600 * 1000
+/** A control that is being written is left to whoever writes it for so long. */
+const pendingMsMax = 30_000
 const existsAtOnce = 500
 
 /**
@@ -40,7 +42,9 @@ const existsAtOnce = 500
  * asks for is idempotent, so it may be wrong about what is still under way.
  */
 export async function sweep(parts: SweepParts): Promise<void> {
+  await applyLeftControl(parts, pendingMsMax)
   await reviveUnknown(parts)
+  await sweepKeys(parts)
   const waiting = { interactive: 0, standard: 0, bulk: 0 }
   for (const batch of await parts.redis.smembers(parts.keys.batches)) {
     const live = await readLive(parts.redis, parts.keys, batch)
@@ -56,6 +60,9 @@ export async function sweep(parts: SweepParts): Promise<void> {
   }
   await trigger(parts.queues, { v: 1, kind: 'relay' })
   await relayUndelivered(parts)
+  for (const batch of await parts.redis.hkeys(parts.keys.behind)) {
+    await trigger(parts.queues, { v: 1, kind: 'relay-behind', batch })
+  }
 }
 
 /** Batches that the ledger calls live and Redis does not know, and uploads that never became a batch. */
@@ -63,7 +70,9 @@ async function reviveUnknown(parts: SweepParts): Promise<void> {
   for await (const marker of listMarkers(parts.store)) {
     const found = await reviveBatch(parts, marker)
     if (found === 'created') parts.log.warn({ batch: marker.batch }, 'a batch was brought back from the ledger')
-    if (found === 'no_manifest' && parts.clock.now() - batchTimeMs(marker.batch) > uploadMsMax) {
+    if (found === 'no_manifest') await sweepUpload(parts, marker)
+    // Left by a retry that died before it was said; one that is under way is on that list.
+    if (found === 'unsaid' && (await parts.redis.zscore(parts.keys.pendingControl, marker.batch)) === null) {
       await removeMarker(parts.store, marker.batch, marker.round)
     }
   }
@@ -75,6 +84,11 @@ async function sweepBatch(parts: SweepParts, batch: string, live: LiveBatch): Pr
     await trigger(queues, { v: 1, kind: 'finish', batch })
     return
   }
+  if (live.closing !== undefined) await trigger(queues, { v: 1, kind: 'close', batch })
+  else if (live.expires_at_ms !== undefined && live.expires_at_ms <= clock.now()) {
+    await expireBatch(parts, live.tenant, batch)
+  }
+  await freeBudget(parts, batch, live)
   const tooMuch = Number((await redis.get(keys.unwritten)) ?? 0) > unwrittenBytesMax
   const oldEnough = tooMuch ? '+inf' : clock.now() - unsealedMsMax
   for (const chunk of await redis.zrangebyscore(keys.batch(batch).unsealed, '-inf', oldEnough)) {

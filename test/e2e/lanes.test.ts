@@ -19,7 +19,7 @@ it('keeps every item while the key is refused, says why, and goes on by itself w
   const blocked = await eventually(
     async () => {
       const batch = await deployment.get(id)
-      return batch.blocked_by !== null && batch
+      return batch.blocked_by?.reason === 'provider_auth' && batch
     },
     { withinMs: 30_000, what: 'the batch to say why it does not move' },
   )

@@ -15,7 +15,9 @@ export interface SeenBatch {
     number
   >
   usage: { images: number; provider_calls: number; cost_usd: string; indeterminate: number }
-  blocked_by: { reason: string } | null
+  blocked_by: { reason: string; since: number; detail: string } | null
+  paused_at: number | null
+  budget: { limit_usd: string | null; reserved_usd: string; spent_usd: string }
 }
 
 export interface SeenLine {
@@ -32,6 +34,7 @@ export interface SeenCall {
   at_ms: number
   model: string
   prompt: string
+  idempotency_key: string
   paid: boolean
   status: number
   /** Its caller was gone before the answer. */
@@ -50,6 +53,9 @@ export interface Deployment extends AsyncDisposable {
   /** Waits for the end, holding the counts against the total at every read. */
   ended(id: string, withinMs: number, atEachRead?: (batch: SeenBatch) => void): Promise<SeenBatch>
   results(id: string): Promise<SeenLine[]>
+  /** Says something of a batch (`cancel`, `pause`, ...); throws unless it is answered with 200. */
+  say(id: string, verb: string, body?: object): Promise<SeenBatch>
+  change(id: string, body: object): Promise<SeenBatch>
   /** The simulator's own record of calls: the judge of what was paid. */
   calls(): Promise<{ total: number; paid: number; cost_usd: string; calls: SeenCall[] }>
   inFlight(): Promise<number>
@@ -161,13 +167,15 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     request,
     submit: (body) => json<SeenBatch>(request('POST', '/v1/batches', body), 202),
     get,
+    say: (id, verb, body) => json<SeenBatch>(request('POST', `/v1/batches/${id}/${verb}`, body), 200),
+    change: (id, body) => json<SeenBatch>(request('PATCH', `/v1/batches/${id}`, body), 200),
     async ended(id, withinMs, atEachRead) {
       const seen = await eventually(
         async () => {
           const batch = await get(id)
           if (!addsUp(batch)) return { batch, addsUp: false }
           atEachRead?.(batch)
-          return batch.status === 'completed' && { batch, addsUp: true }
+          return ends.has(batch.status) && { batch, addsUp: true }
         },
         { withinMs, what: `${id} to end` },
       )
@@ -199,6 +207,8 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
 }
+
+const ends: ReadonlySet<string> = new Set(['completed', 'cancelled', 'expired'])
 
 function addsUp({ request_counts: counts }: SeenBatch): boolean {
   const { total, completed, queued, in_progress, succeeded, reused, failed, cancelled, expired } = counts

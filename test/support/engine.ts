@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, inject } from 'vitest'
 import { claimItem, type Claim } from '../../src/shared/batch/claim.ts'
-import { createBatch, type Known } from '../../src/shared/batch/create.ts'
+import { createBatch, type Known, type KnownOutcome } from '../../src/shared/batch/create.ts'
 import { markFed } from '../../src/shared/batch/feed-turn.ts'
 import { grantCall, type Grant } from '../../src/shared/batch/grant.ts'
 import type { Hold } from '../../src/shared/batch/hold.ts'
@@ -13,6 +13,7 @@ import { itemId, newBatchId } from '../../src/shared/contract/ids.ts'
 import type { AcceptedOptions } from '../../src/shared/contract/accepted.ts'
 import type { ItemOutcome } from '../../src/shared/contract/result.ts'
 import { chunkSize } from '../../src/shared/ledger/chunks.ts'
+import { firstControl, type Control } from '../../src/shared/ledger/control.ts'
 import type { Manifest } from '../../src/shared/ledger/manifest.ts'
 import { connect, type Redis } from '../../src/shared/redis/connect.ts'
 import { newKeys, type Keys } from '../../src/shared/redis/keys.ts'
@@ -34,8 +35,8 @@ export function openRedis(): Redis {
 }
 
 /** Fresh names, and an epoch that says that all is well. */
-export async function freshEngine(redis: Redis): Promise<Engine> {
-  const keys = newKeys(`{t-${randomBytes(6).toString('hex')}}`)
+export async function freshEngine(redis: Redis, prefix = `{t-${randomBytes(6).toString('hex')}}`): Promise<Engine> {
+  const keys = newKeys(prefix)
   await redis.hset(keys.epoch, 'run_id', runId, 'quiet_until_ms', 0)
   return { redis, keys }
 }
@@ -58,6 +59,8 @@ export function newManifest(total: number, options: Partial<AcceptedOptions> = {
       webhook: null,
       metadata: {},
       cache_control: null,
+      budget_nano: null,
+      expires_at_ms: null,
       ...options,
     },
     total,
@@ -78,6 +81,19 @@ export async function newBatch(
   const fed = Array.from({ length: more.fed ?? 0 }, (_, index) => index)
   if (fed.length > 0) await markFed(redis, keys, manifest.batch, fed)
   return manifest
+}
+
+/** What the ledger knows of a batch: these outcomes, under this control, and nothing that earlier rounds came to. */
+export function known(
+  outcomes: ReadonlyMap<number, Omit<KnownOutcome, 'round'>>,
+  control: Partial<Control> = {},
+): Known {
+  const round = control.round ?? 1
+  return {
+    control: { ...firstControl, ...control },
+    outcomes: new Map([...outcomes].map(([index, outcome]) => [index, { round, ...outcome }])),
+    spent: { calls: 0, costNano: 0, indeterminate: 0 },
+  }
 }
 
 let attempts = 0

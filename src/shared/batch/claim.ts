@@ -8,16 +8,23 @@ const lua = (name: string): URL => new URL(name, import.meta.url)
 
 const claimScript = defineScript({
   file: lua('./claim.lua'),
-  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./epoch.lua'), lua('./fence.lua'), lua('./holder.lua')],
-  keys: ['epoch', 'fence', 'beats', 'live', 'states', 'tries'],
+  libraries: [
+    lua('./states.lua'),
+    lua('./tries.lua'),
+    lua('./epoch.lua'),
+    lua('./fence.lua'),
+    lua('./holder.lua'),
+    lua('./budget.lua'),
+  ],
+  keys: ['epoch', 'fence', 'beats', 'live', 'states', 'tries', 'claimed'],
   args: ['run_id', 'process', 'attempt', 'batch', 'index', 'round', 'dead_attempt'],
   answer: z.array(z.string()),
 })
 
 const freeScript = defineScript({
   file: lua('./free-fence.lua'),
-  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./holder.lua')],
-  keys: ['fence', 'beats', 'live', 'states', 'tries'],
+  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./holder.lua'), lua('./budget.lua')],
+  keys: ['fence', 'beats', 'live', 'states', 'tries', 'claimed'],
   args: ['process', 'batch', 'index', 'dead_attempt'],
   answer: z.enum(['freed', 'held']),
 })
@@ -35,8 +42,18 @@ export interface Tries {
   readonly suspected: number
 }
 
+/** Why a batch closes before its items are made: how those that were not made end. */
+export type Closing = 'cancelled' | 'expired'
+
 export type Claim =
-  | { readonly kind: 'claimed'; readonly tries: Tries; readonly url: string | undefined }
+  | {
+      readonly kind: 'claimed'
+      readonly tries: Tries
+      readonly url: string | undefined
+      readonly closing: Closing | undefined
+    }
+  /** The batch is paused, or its budget has no room. */
+  | { readonly kind: 'paused' }
   /** Somebody's call may still be under way. */
   | { readonly kind: 'held' }
   /** Redis does not have the batch: it ended, or Redis lost it. */
@@ -66,7 +83,7 @@ export async function claimItem(
     )
     const [kind, first = '', second = ''] = answer
     if (kind === 'claimed') return claimed(answer)
-    if (kind === 'no_batch' || kind === 'settled') return { kind }
+    if (kind === 'no_batch' || kind === 'settled' || kind === 'paused') return { kind }
     if (kind === 'recovering') return { kind: 'wait', waitMs: 1000 }
     if (kind === 'quiet') return { kind: 'wait', waitMs: Number(first) }
     if (kind === 'held') {
@@ -83,6 +100,7 @@ export async function claimItem(
           live: other.live,
           states: other.states,
           tries: other.tries,
+          claimed: other.claimed,
         },
         { process: hold.process, batch: first, index: second, dead_attempt: deadAttempt },
       )
@@ -96,7 +114,7 @@ function args(hold: Hold): { process: string; attempt: string; index: number } {
 }
 
 function claimed(answer: readonly string[]): Claim {
-  const [, calls, unknown, bad, cost, suspected, url = ''] = answer
+  const [, calls, unknown, bad, cost, suspected, url = '', closing = ''] = answer
   return {
     kind: 'claimed',
     tries: {
@@ -107,5 +125,6 @@ function claimed(answer: readonly string[]): Claim {
       suspected: Number(suspected),
     },
     url: url === '' ? undefined : url,
+    closing: closing === '' ? undefined : (closing as Closing),
   }
 }

@@ -1,5 +1,5 @@
--- Ends a batch's round and appends its event in the same step (P4). What Redis holds of it expires soon after.
---   keys   live states tries settled unsealed batches undelivered events
+-- Ends a batch's round and appends its event in the same step. What Redis holds of it expires soon after.
+--   keys   live states tries log claimed settled unsealed batches undelivered events
 --   args   batch round attempt event_type now_ms ttl_ms
 --   gives  'ended' | 'already' | 'refused' | 'no_batch'
 local fields = redis.call('HMGET', live, 'round', 'attempt', 'status')
@@ -12,5 +12,5 @@ local sequence = redis.call('HINCRBY', live, 'sequence', 1)
 append_event(events, event_type, batch, round, sequence, now_ms)
 redis.call('SADD', undelivered, batch .. '.' .. round)
 redis.call('SREM', batches, batch)
-for _, key in ipairs({ live, states, tries, settled, unsealed }) do redis.call('PEXPIRE', key, ttl_ms) end
+for _, key in ipairs({ live, states, tries, log, claimed, settled, unsealed }) do redis.call('PEXPIRE', key, ttl_ms) end
 return 'ended'

@@ -8,7 +8,7 @@ const lua = (name: string): URL => new URL(name, import.meta.url)
 const script = defineScript({
   file: lua('./end.lua'),
   libraries: [lua('./states.lua'), lua('../events/append.lua')],
-  keys: ['live', 'states', 'tries', 'settled', 'unsealed', 'batches', 'undelivered', 'events'],
+  keys: ['live', 'states', 'tries', 'log', 'claimed', 'settled', 'unsealed', 'batches', 'undelivered', 'events'],
   args: ['batch', 'round', 'attempt', 'event_type', 'now_ms', 'ttl_ms'],
   answer: z.enum(['ended', 'already', 'refused', 'no_batch']),
 })
@@ -22,13 +22,15 @@ export async function endBatch(
   keys: Keys,
   end: { batch: string; round: number; attempt: string; eventType: string; nowMs: number },
 ): Promise<'ended' | 'already' | 'refused' | 'no_batch'> {
-  const { live, states, tries, settled, unsealed } = keys.batch(end.batch)
+  const { live, states, tries, log, claimed, settled, unsealed } = keys.batch(end.batch)
   return await script(
     redis,
     {
       live,
       states,
       tries,
+      log,
+      claimed,
       settled,
       unsealed,
       batches: keys.batches,

@@ -8,7 +8,7 @@ const lua = (name: string): URL => new URL(name, import.meta.url)
 
 const takeScript = defineScript({
   file: lua('./take-turn.lua'),
-  libraries: [lua('./states.lua'), lua('./epoch.lua')],
+  libraries: [lua('./states.lua'), lua('./epoch.lua'), lua('./feedable.lua')],
   keys: ['epoch', 'live', 'states', 'tenants', 'tenant_batches'],
   args: ['run_id', 'batch', 'tenant', 'count'],
   answer: z.array(z.string()),

@@ -8,7 +8,7 @@ const lua = (name: string): URL => new URL(name, import.meta.url)
 
 const script = defineScript({
   file: lua('./grant.lua'),
-  libraries: [lua('./states.lua'), lua('./epoch.lua'), lua('./fence.lua')],
+  libraries: [lua('./states.lua'), lua('./epoch.lua'), lua('./fence.lua'), lua('./budget.lua')],
   keys: ['epoch', 'fence', 'live', 'states', 'provider_lane', 'storage_lane'],
   args: ['run_id', 'process', 'attempt', 'index', 'round', 'price_nano', 'probe'],
   answer: z.array(z.string()),
@@ -18,8 +18,11 @@ const script = defineScript({
  * - `granted`: one paid call may be sent, within a second
  * - `lost`: another attempt took the fence over
  * - `closed`: a lane closed since the slot was given
+ * - `closing`: the batch was cancelled or has expired
+ * - `over_budget`: the batch's budget has no room for this call
  */
-export type Grant = 'granted' | 'lost' | 'no_batch' | 'settled' | 'closed' | 'wait'
+export type Grant =
+  'granted' | 'lost' | 'no_batch' | 'settled' | 'closed' | 'paused' | 'closing' | 'over_budget' | 'wait'
 
 /** Asks for the leave to make one paid call of `priceNano`. A `probe` may call through a closed provider lane. */
 export async function grantCall(
@@ -48,5 +51,5 @@ export async function grantCall(
     },
   )
   if (answer === 'recovering' || answer === 'quiet') return 'wait'
-  return z.enum(['granted', 'lost', 'no_batch', 'settled', 'closed']).parse(answer)
+  return z.enum(['granted', 'lost', 'no_batch', 'settled', 'closed', 'paused', 'closing', 'over_budget']).parse(answer)
 }

@@ -17,7 +17,10 @@ export interface Hold {
 }
 
 /** The keys that the scripts of an attempt touch. */
-export function holdKeys(keys: Keys, hold: Hold): { fence: string; live: string; states: string; tries: string } {
-  const { live, states, tries } = keys.batch(hold.batch)
-  return { fence: keys.fence(hold.tenant, hold.stem), live, states, tries }
+export function holdKeys(
+  keys: Keys,
+  hold: Hold,
+): { fence: string; live: string; states: string; tries: string; log: string; claimed: string } {
+  const { live, states, tries, log, claimed } = keys.batch(hold.batch)
+  return { fence: keys.fence(hold.tenant, hold.stem), live, states, tries, log, claimed }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { priorities } from '../contract/priority.ts'
+import type { Control } from '../ledger/control.ts'
 import type { Redis } from '../redis/connect.ts'
 import type { Keys } from '../redis/keys.ts'
 
@@ -27,6 +28,22 @@ const liveFields = z.object({
   images: count,
   cost_nano: count,
   finalizing_at_ms: count.optional(),
+  reserved_nano: count.default(0),
+  control_version: count.default(0),
+  control: z
+    .string()
+    .transform((text) => JSON.parse(text) as Control)
+    .optional(),
+  paused_at_ms: count.optional(),
+  closing: z.enum(['cancelled', 'expired']).optional(),
+  closing_at_ms: count.optional(),
+  budget_nano: count.optional(),
+  over_budget: count.optional(),
+  over_budget_at_ms: count.optional(),
+  expires_at_ms: count.optional(),
+  sequence: count,
+  ends_as: z.enum(['completed', 'cancelled', 'expired']).optional(),
+  unlooked: count.optional(),
 })
 
 /** A live batch as Redis holds it: one read, so its counts add up. */

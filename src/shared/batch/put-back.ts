@@ -2,15 +2,17 @@ import { z } from 'zod'
 import type { Redis } from '../redis/connect.ts'
 import type { Keys } from '../redis/keys.ts'
 import { defineScript } from '../redis/script.ts'
+import type { LogEntry } from '../contract/result.ts'
+import { logText } from './attempt-log.ts'
 import { type Hold, holdKeys } from './hold.ts'
 
 const lua = (name: string): URL => new URL(name, import.meta.url)
 
 const script = defineScript({
   file: lua('./put-back.lua'),
-  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./fence.lua')],
-  keys: ['fence', 'live', 'states', 'tries'],
-  args: ['process', 'attempt', 'index', 'calls', 'unknown', 'bad', 'cost_nano', 'suspected', 'keep_url'],
+  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./fence.lua'), lua('./budget.lua'), lua('./log.lua')],
+  keys: ['fence', 'live', 'states', 'tries', 'log', 'claimed'],
+  args: ['process', 'attempt', 'index', 'calls', 'unknown', 'bad', 'cost_nano', 'suspected', 'keep_url', 'log_entry'],
   answer: z.enum(['back', 'lost']),
 })
 
@@ -26,7 +28,14 @@ export interface Booking {
 export const nothingToBook: Booking = { calls: 0, unknown: 0, bad: 0, costNano: 0, suspected: 0 }
 
 /** Gives an item back without an outcome. `keepUrl`: the answer is paid and still to be fetched. */
-export async function putBack(redis: Redis, keys: Keys, hold: Hold, booking: Booking, keepUrl: boolean): Promise<void> {
+export async function putBack(
+  redis: Redis,
+  keys: Keys,
+  hold: Hold,
+  booking: Booking,
+  keepUrl: boolean,
+  entry?: LogEntry,
+): Promise<void> {
   await script(redis, holdKeys(keys, hold), {
     process: hold.process,
     attempt: hold.attempt,
@@ -37,5 +46,6 @@ export async function putBack(redis: Redis, keys: Keys, hold: Hold, booking: Boo
     cost_nano: booking.costNano,
     suspected: booking.suspected,
     keep_url: keepUrl ? '1' : '0',
+    log_entry: logText(entry),
   })
 }

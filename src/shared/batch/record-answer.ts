@@ -2,15 +2,24 @@ import { z } from 'zod'
 import type { Redis } from '../redis/connect.ts'
 import type { Keys } from '../redis/keys.ts'
 import { defineScript } from '../redis/script.ts'
+import type { LogEntry } from '../contract/result.ts'
+import { logText } from './attempt-log.ts'
 import { type Hold, holdKeys } from './hold.ts'
 
 const lua = (name: string): URL => new URL(name, import.meta.url)
 
 const script = defineScript({
   file: lua('./record-answer.lua'),
-  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./fence.lua'), lua('../lanes/lane.lua')],
-  keys: ['fence', 'live', 'tries', 'provider_lane', 'events'],
-  args: ['process', 'attempt', 'index', 'url'],
+  libraries: [
+    lua('./states.lua'),
+    lua('./tries.lua'),
+    lua('./fence.lua'),
+    lua('./budget.lua'),
+    lua('./log.lua'),
+    lua('../lanes/lane.lua'),
+  ],
+  keys: ['fence', 'live', 'states', 'tries', 'log', 'provider_lane', 'events'],
+  args: ['process', 'attempt', 'index', 'url', 'log_entry'],
   answer: z.enum(['booked', 'again', 'lost']),
 })
 
@@ -23,11 +32,12 @@ export async function recordAnswer(
   keys: Keys,
   hold: Hold,
   url: string | undefined,
+  entry?: LogEntry,
 ): Promise<'booked' | 'again' | 'lost'> {
-  const { fence, live, tries } = holdKeys(keys, hold)
+  const { fence, live, states, tries, log } = holdKeys(keys, hold)
   return await script(
     redis,
-    { fence, live, tries, provider_lane: keys.lane('provider'), events: keys.events },
-    { process: hold.process, attempt: hold.attempt, index: hold.index, url: url ?? '' },
+    { fence, live, states, tries, log, provider_lane: keys.lane('provider'), events: keys.events },
+    { process: hold.process, attempt: hold.attempt, index: hold.index, url: url ?? '', log_entry: logText(entry) },
   )
 }

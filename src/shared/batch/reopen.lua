@@ -20,8 +20,7 @@ for at = rest_from, #ARGV, 2 do
 end
 if opened > 0 then
   redis.call('HSET', live, 'status', 'in_progress')
-  redis.call('HDEL', live, 'finalizing_at_ms')
-  if not redis.call('LPOS', tenant_batches, batch) then redis.call('RPUSH', tenant_batches, batch) end
-  if not redis.call('LPOS', tenants, tenant) then redis.call('RPUSH', tenants, tenant) end
+  redis.call('HDEL', live, 'finalizing_at_ms', 'ends_as')
+  put_in_turn(live, tenants, tenant_batches, tenant, batch)
 end
 return opened

@@ -9,7 +9,7 @@ const lua = (name: string): URL => new URL(name, import.meta.url)
 
 const script = defineScript({
   file: lua('./reopen.lua'),
-  libraries: [lua('./states.lua')],
+  libraries: [lua('./states.lua'), lua('./feedable.lua')],
   keys: ['live', 'states', 'settled', 'tenants', 'tenant_batches'],
   args: ['batch', 'tenant', 'round'],
   answer: z.number(),

@@ -1,29 +1,27 @@
 import type { ResultLine, StoredResultLine } from '../contract/result.ts'
-import { chunkOf, readResultChunk } from '../ledger/chunks.ts'
+import { chunkOf } from '../ledger/chunks.ts'
+import { readControl } from '../ledger/control.ts'
 import type { Manifest } from '../ledger/manifest.ts'
 import type { Store } from '../ledger/store.ts'
 import type { Redis } from '../redis/connect.ts'
 import type { Keys } from '../redis/keys.ts'
-import { unwrittenOutcomes } from './let-go.ts'
-import { parseOutcome } from './outcome.ts'
+import { readChunkOutcomes } from './chunk-outcomes.ts'
 
-/** Links to outputs are good for so long from the moment of reading (contract section 3). */
+/** Links to outputs are good for so long from the moment of reading. */
 const presignedSeconds = 3600
 
 /**
  * The outcomes settled so far, in input order, from item `fromIndex` on, with a link to each output. Of a batch that is
- * not `live` any more the ledger has all. Redis is read before the ledger: an outcome that moves from one to the other
- * meanwhile is seen twice and counted once.
+ * not `live` any more the ledger has all.
  */
 export async function* readResults(
   parts: { redis: Redis; keys: Keys; store: Store },
   manifest: Manifest,
   { fromIndex, live }: { fromIndex: number; live: boolean },
 ): AsyncIterable<ResultLine> {
+  const control = await readControl(parts.store, manifest.batch)
   for (let chunk = chunkOf(fromIndex); chunk < manifest.chunks; chunk += 1) {
-    const lines = await (live
-      ? readChunkOutcomes(parts, manifest.batch, chunk)
-      : readResultChunk(parts.store, manifest.batch, chunk))
+    const lines = await readChunkOutcomes(parts, { batch: manifest.batch, chunk, live, control })
     for (const index of [...lines.keys()].sort((a, b) => a - b)) {
       const line = lines.get(index)
       if (line === undefined || index < fromIndex) continue
@@ -32,23 +30,11 @@ export async function* readResults(
   }
 }
 
-/** A chunk's outcomes from both stores; the higher round wins. */
-async function readChunkOutcomes(
-  { redis, keys, store }: { redis: Redis; keys: Keys; store: Store },
-  batch: string,
-  chunk: number,
-): Promise<Map<number, StoredResultLine>> {
-  const unwritten = await unwrittenOutcomes(redis, keys, batch, chunk)
-  const lines = await readResultChunk(store, batch, chunk)
-  for (const [index, text] of unwritten) {
-    const line = parseOutcome(text)
-    const written = lines.get(index)
-    if (written === undefined || line.round >= written.round) lines.set(index, line)
-  }
-  return lines
-}
-
-async function withLinks(store: Store, { round: _, ...line }: StoredResultLine): Promise<ResultLine> {
+/** The line as people see it, with links to its outputs. */
+export async function withLinks(
+  store: Store,
+  { round: _, attempt_log: __, ...line }: StoredResultLine,
+): Promise<ResultLine> {
   if (line.response === null) return line
   const data = await Promise.all(
     line.response.body.data.map(async (image) => ({

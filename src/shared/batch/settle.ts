@@ -3,6 +3,8 @@ import { chunkOf, chunkSize } from '../ledger/chunks.ts'
 import type { Redis } from '../redis/connect.ts'
 import type { Keys } from '../redis/keys.ts'
 import { defineScript } from '../redis/script.ts'
+import type { LogEntry } from '../contract/result.ts'
+import { logText } from './attempt-log.ts'
 import { type Hold, holdKeys } from './hold.ts'
 import type { Outcome } from './outcome.ts'
 import type { Booking } from './put-back.ts'
@@ -12,9 +14,30 @@ const lua = (name: string): URL => new URL(name, import.meta.url)
 
 const script = defineScript({
   file: lua('./settle.lua'),
-  libraries: [lua('./states.lua'), lua('./tries.lua'), lua('./fence.lua')],
-  keys: ['fence', 'live', 'states', 'tries', 'settled', 'unsealed', 'outcomes', 'unwritten', 'waiting'],
+  libraries: [
+    lua('./states.lua'),
+    lua('./tries.lua'),
+    lua('./fence.lua'),
+    lua('./budget.lua'),
+    lua('./log.lua'),
+    lua('../events/append.lua'),
+  ],
+  keys: [
+    'fence',
+    'live',
+    'states',
+    'tries',
+    'log',
+    'claimed',
+    'settled',
+    'unsealed',
+    'outcomes',
+    'unwritten',
+    'waiting',
+    'events',
+  ],
   args: [
+    'batch',
     'process',
     'attempt',
     'index',
@@ -22,6 +45,7 @@ const script = defineScript({
     'chunk_total',
     'round',
     'state',
+    'unclaimed',
     'calls',
     'unknown',
     'bad',
@@ -30,6 +54,7 @@ const script = defineScript({
     'cost_nano_min',
     'priced',
     'line',
+    'log_entry',
     'now_ms',
   ],
   answer: z.array(z.string()),
@@ -39,6 +64,10 @@ export interface Settlement {
   readonly outcome: Outcome
   /** What the last call came to, where it is not booked yet. */
   readonly booking: Booking
+  /** What is to be told of the last call, where it is not told yet. */
+  readonly entry?: LogEntry | undefined
+  /** It was wrong at intake: nobody has claimed it, and its failure needs no fence. */
+  readonly unclaimed?: true | undefined
   /** The object at the key was made by this item: what it cost at least, in nano-dollars. Undefined: it was not. */
   readonly ownObjectCostNano: number | undefined
   /** False: the price is unknown, and so is the cost. */
@@ -51,7 +80,15 @@ export interface Settlement {
 }
 
 export type Settled =
-  | { readonly kind: 'settled'; readonly chunkFull: boolean; readonly batchDone: boolean; readonly ready: number }
+  | {
+      readonly kind: 'settled'
+      readonly chunkFull: boolean
+      readonly batchDone: boolean
+      /** Jobs that wait on the queue now. */
+      readonly ready: number
+      /** Somebody wants the item's event: it is in the log. */
+      readonly told: boolean
+    }
   /** The item has its outcome of this round. */
   | { readonly kind: 'already' }
   /** Another attempt holds the fence, or another round runs: this outcome counts for nothing. */
@@ -63,7 +100,7 @@ export async function settleItem(redis: Redis, keys: Keys, hold: Hold, settlemen
   const { outcome, booking, ownObjectCostNano } = settlement
   const chunk = chunkOf(hold.index)
   const batch = keys.batch(hold.batch)
-  const [kind, chunkFull, batchDone, ready] = await script(
+  const [kind, chunkFull, batchDone, ready, told] = await script(
     redis,
     {
       ...holdKeys(keys, hold),
@@ -72,8 +109,10 @@ export async function settleItem(redis: Redis, keys: Keys, hold: Hold, settlemen
       outcomes: batch.outcomes(chunk),
       unwritten: keys.unwritten,
       waiting: settlement.waitingKey,
+      events: keys.events,
     },
     {
+      batch: hold.batch,
       process: hold.process,
       attempt: hold.attempt,
       index: hold.index,
@@ -81,6 +120,7 @@ export async function settleItem(redis: Redis, keys: Keys, hold: Hold, settlemen
       chunk_total: Math.min(chunkSize, settlement.total - chunk * chunkSize),
       round: hold.round,
       state: itemState[outcome.status],
+      unclaimed: settlement.unclaimed === true ? '1' : '0',
       calls: booking.calls,
       unknown: booking.unknown,
       bad: booking.bad,
@@ -89,9 +129,10 @@ export async function settleItem(redis: Redis, keys: Keys, hold: Hold, settlemen
       cost_nano_min: ownObjectCostNano ?? 0,
       priced: settlement.priced ? '1' : '0',
       line: JSON.stringify(outcome),
+      log_entry: logText(settlement.entry),
       now_ms: settlement.nowMs,
     },
   )
   if (kind !== 'settled') return { kind: z.enum(['already', 'stale', 'no_batch']).parse(kind) }
-  return { kind, chunkFull: chunkFull === '1', batchDone: batchDone === '1', ready: Number(ready) }
+  return { kind, chunkFull: chunkFull === '1', batchDone: batchDone === '1', ready: Number(ready), told: told === '1' }
 }

@@ -1,4 +1,4 @@
--- Library: item states and the counts that always add up (P2). In front of every script that moves an item.
+-- Library: item states and the counts that always add up. In front of every script that moves an item.
 local OPEN, FED, IN_PROGRESS, SUCCEEDED, REUSED, FAILED, CANCELLED, EXPIRED = 0, 1, 2, 3, 4, 5, 6, 7
 local STATE_NAMES = {
   [0] = 'open', 'fed', 'in_progress', 'succeeded', 'reused', 'failed', 'cancelled', 'expired',

@@ -4,15 +4,14 @@
 --   gives  { 'items', index, ... } | { 'empty' } | { 'recovering' | 'quiet', wait_ms }
 local wait = not_now(epoch, run_id)
 if wait then return wait end
-local fields = redis.call('HMGET', live, 'open', 'cursor', 'total', 'status')
-if not fields[1] or tonumber(fields[1]) == 0 or fields[4] ~= 'in_progress' then
-  -- Nothing left to feed: out of the turn. Whoever opens an item again puts the batch back.
-  redis.call('LREM', tenant_batches, 0, batch)
-  if redis.call('LLEN', tenant_batches) == 0 then redis.call('LREM', tenants, 0, tenant) end
+local fields = redis.call('HMGET', live, 'cursor', 'total')
+if not fields[1] or not may_feed(live) then
+  -- Nothing to feed: out of the turn. Whoever changes that puts the batch back.
+  take_out_of_turn(tenants, tenant_batches, tenant, batch)
   return { 'empty' }
 end
 local found = { 'items' }
-local index, total, wanted = tonumber(fields[2]), tonumber(fields[3]), tonumber(count)
+local index, total, wanted = tonumber(fields[1]), tonumber(fields[2]), tonumber(count)
 -- A look at most at a chunk's worth of states a turn keeps the script short.
 local last = math.min(total, index + 500)
 while index < last and #found <= wanted do

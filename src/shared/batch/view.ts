@@ -1,5 +1,5 @@
 import type { BatchObject, BlockedBy } from '../contract/batch-object.ts'
-import { readLane } from '../lanes/lane.ts'
+import { firstControl, readControl, type Control } from '../ledger/control.ts'
 import { readManifest, type Manifest } from '../ledger/manifest.ts'
 import type { Store } from '../ledger/store.ts'
 import { readSummary } from '../ledger/summary.ts'
@@ -7,6 +7,8 @@ import { formatUsd } from '../money/usd.ts'
 import type { Clock } from '../process/clock.ts'
 import type { Redis } from '../redis/connect.ts'
 import type { Keys } from '../redis/keys.ts'
+import { budgetOf } from './apply-control.ts'
+import { whyBlocked } from './blocked-by.ts'
 import { readLive, type LiveBatch } from './live.ts'
 
 export interface ViewParts {
@@ -41,11 +43,11 @@ export function newBatchObject(manifest: Omit<Manifest, 'answer'>): BatchObject 
     progress: { percent: 0, rate_per_min: 0, eta_at: null },
     blocked_by: null,
     usage: { images: 0, provider_calls: 0, cost_usd: formatUsd(0), indeterminate: 0 },
-    budget: { limit_usd: null, reserved_usd: formatUsd(0), spent_usd: formatUsd(0) },
+    budget: { limit_usd: usd(manifest.options.budget_nano), reserved_usd: formatUsd(0), spent_usd: formatUsd(0) },
     input_file_id: null,
     output_file_id: null,
     error_file_id: null,
-    errors: null,
+    errors: manifest.errors ?? null,
     warnings: manifest.warnings,
     created_at: createdAt,
     in_progress_at: createdAt,
@@ -55,7 +57,7 @@ export function newBatchObject(manifest: Omit<Manifest, 'answer'>): BatchObject 
     expired_at: null,
     cancelling_at: null,
     cancelled_at: null,
-    expires_at: null,
+    expires_at: secondsOf(manifest.options.expires_at_ms),
     metadata: manifest.options.metadata,
   }
 }
@@ -71,9 +73,12 @@ export function liveBatchObject(
   const minutes = Math.max(1 / 60, (nowMs - manifest.created_at_ms) / 60_000)
   const ratePerMin = Math.round((finished / minutes) * 10) / 10
   const left = live.total - finished
+  const control = live.control ?? firstControl
   return {
     ...newBatchObject(manifest),
-    status: live.status === 'in_progress' ? 'in_progress' : 'finalizing',
+    ...named(manifest, control),
+    status: statusOf(live),
+    paused_at: secondsOf(live.paused_at_ms),
     has_errors: live.failed > 0,
     request_counts: {
       total: live.total,
@@ -98,13 +103,19 @@ export function liveBatchObject(
       cost_usd: formatUsd(live.cost_nano),
       indeterminate: live.indeterminate,
     },
-    budget: { limit_usd: null, reserved_usd: formatUsd(0), spent_usd: formatUsd(live.cost_nano) },
-    finalizing_at: live.finalizing_at_ms === undefined ? null : seconds(live.finalizing_at_ms),
+    budget: {
+      limit_usd: usd(budgetOf(manifest, control)),
+      reserved_usd: formatUsd(live.reserved_nano),
+      spent_usd: formatUsd(live.cost_nano),
+    },
+    finalizing_at: secondsOf(live.finalizing_at_ms),
+    expires_at: secondsOf(live.expires_at_ms),
+    cancelling_at: live.closing === 'cancelled' ? secondsOf(live.closing_at_ms) : null,
   }
 }
 
 /**
- * The batch object of the contract: from Redis while the batch is live, from the ledger before and after. Undefined:
+ * The batch object (docs/api.md): from Redis while the batch is live, from the ledger before and after. Undefined:
  * unknown, or another tenant's. Where Redis is away, an ended batch is answered all the same.
  */
 export async function readBatchObject(parts: ViewParts, tenant: string, id: string): Promise<BatchObject | undefined> {
@@ -121,10 +132,32 @@ export async function readBatchObject(parts: ViewParts, tenant: string, id: stri
     return liveBatchObject(manifest, live, parts.clock.now(), await whyBlocked(parts, live))
   }
   const summary = await readSummary(parts.store, id)
-  if (summary !== undefined) return summary.batch
+  // A retry that Redis has lost is under way all the same.
+  if (summary !== undefined && (await readControl(parts.store, id)).round <= summary.round) return summary.batch
   if (redisFault !== undefined) throw redisFault
   // In the ledger and not in Redis: the next sweep or rebuild brings it back.
-  return { ...newBatchObject(manifest), blocked_by: recovering(manifest, parts.clock.now()) }
+  const control = await readControl(parts.store, id)
+  const cancelled = control.cancelled_at_ms !== null
+  return {
+    ...newBatchObject(manifest),
+    ...named(manifest, control),
+    ...(cancelled ? { status: 'cancelling', cancelling_at: secondsOf(control.cancelled_at_ms) } : {}),
+    paused_at: secondsOf(control.paused_at_ms),
+    blocked_by: recovering(manifest, parts.clock.now()),
+  }
+}
+
+/** What a person may have changed since the batch was accepted. */
+function named(manifest: Pick<Manifest, 'options'>, control: Control): Pick<BatchObject, 'name' | 'metadata'> {
+  return {
+    name: control.name === undefined ? manifest.options.name : control.name,
+    metadata: control.metadata ?? manifest.options.metadata,
+  }
+}
+
+function statusOf({ status, closing }: LiveBatch): BatchObject['status'] {
+  if (closing === 'cancelled') return 'cancelling'
+  return status === 'in_progress' ? 'in_progress' : 'finalizing'
 }
 
 function recovering(manifest: Manifest, nowMs: number): BlockedBy {
@@ -136,32 +169,14 @@ function recovering(manifest: Manifest, nowMs: number): BlockedBy {
   }
 }
 
-/** Why nothing moves, if nothing does (P9). */
-async function whyBlocked({ redis, keys, clock }: ViewParts, live: LiveBatch): Promise<BlockedBy | null> {
-  if (live.status !== 'in_progress') return null
-  const [storage, provider, workers] = await Promise.all([
-    readLane(redis, keys, 'storage'),
-    readLane(redis, keys, 'provider'),
-    redis.zrangebyscore(keys.beats, clock.now(), '+inf', 'LIMIT', 0, 1),
-  ])
-  for (const lane of [storage, provider]) {
-    if (lane.open || lane.reason === undefined) continue
-    return {
-      reason: lane.reason,
-      since: seconds(lane.sinceMs),
-      next_attempt_at: seconds(lane.nextProbeMs),
-      detail: lane.detail,
-    }
-  }
-  if (workers.length > 0) return null
-  return {
-    reason: 'no_workers',
-    since: seconds(live.created_at_ms),
-    next_attempt_at: null,
-    detail: 'no worker process is running: start one with `cratework worker`',
-  }
-}
-
 function seconds(ms: number): number {
   return Math.floor(ms / 1000)
+}
+
+function secondsOf(ms: number | null | undefined): number | null {
+  return ms === null || ms === undefined ? null : seconds(ms)
+}
+
+function usd(nano: number | null): string | null {
+  return nano === null ? null : formatUsd(nano)
 }

@@ -12,14 +12,14 @@ export interface ImageParameters {
   response_format?: 'url' | 'b64_json'
 }
 
-/** An item after intake: one line of an input chunk, and what a generate job carries. */
+/** An item after intake: what a generate job carries. */
 export interface AcceptedItem {
   index: number
   custom_id: string
   model: string
   prompt: string
   parameters: ImageParameters
-  /** Sent as given, beside the parameters (contract: `extra`). */
+  /** Sent as given, beside the parameters. */
   extra?: Record<string, unknown>
   fingerprint: string
   /** Output key below `images/<tenant>/`; ends in `.{{ext}}` where the extension follows the stored bytes. */
@@ -27,7 +27,21 @@ export interface AcceptedItem {
   /** Price of one image in nano-dollars; null where unknown. */
   price_nano: number | null
   metadata?: Record<string, string>
+  invalid?: undefined
 }
+
+/** A line that was wrong at intake and is kept to be answered: it has failed, and is never called for. */
+export interface InvalidItem {
+  index: number
+  custom_id: string
+  /** What was wrong with it, for its result line. */
+  invalid: { message: string }
+  model?: undefined
+  price_nano?: undefined
+}
+
+/** One line of an input chunk. */
+export type InputItem = AcceptedItem | InvalidItem
 
 export type Overwrite = 'changed' | 'always' | 'never'
 
@@ -43,4 +57,8 @@ export interface AcceptedOptions {
   webhook: { url: string; events: string[] } | null
   metadata: Record<string, string>
   cache_control: string | null
+  /** Most that the batch may cost, in nano-dollars; null: no limit. */
+  budget_nano: number | null
+  /** When what is not made by then expires, unix milliseconds; null: never. */
+  expires_at_ms: number | null
 }

@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { asFault, faultsOf, type Fault } from './fault.ts'
+import { asFault, faultsOf, grouped, type Fault } from './fault.ts'
 import { itemDefaults, sizeFaults } from './item.ts'
 import { fields, metadata, notBuilt } from './json-object.ts'
 import { priorities } from './priority.ts'
 import { spokenText, text } from './text.ts'
+import { usdAmount } from './usd.ts'
 
 /** Most items in one batch. */
 const itemsMax = 1_000_000
@@ -11,15 +12,20 @@ const itemsMax = 1_000_000
 /** What a batch's own webhook may ask for; also what it gets where it names none. */
 export const terminalEvents = ['batch.completed', 'batch.failed', 'batch.expired', 'batch.cancelled'] as const
 
-/** Planned, and told to nobody yet. */
-const laterEvents: readonly string[] = [
+/** What a batch's own webhook may ask for, beside the terminal events. */
+const otherEvents = [
   'batch.in_progress',
-  'batch.progress',
   'batch.paused',
   'batch.resumed',
+  'budget.threshold_reached',
   'item.succeeded',
   'item.failed',
-  'budget.threshold_reached',
+] as const
+const webhookEvents: readonly string[] = [...terminalEvents, ...otherEvents]
+
+/** Planned, and told to nobody yet. */
+const laterEvents: readonly string[] = [
+  'batch.progress',
   'catalog.run_missed',
   'endpoint.disabled',
   'provider.lane_closed',
@@ -28,10 +34,10 @@ const laterEvents: readonly string[] = [
 ]
 
 const eventName = z.string().superRefine((name, context) => {
-  if ((terminalEvents as readonly string[]).includes(name)) return
+  if (webhookEvents.includes(name)) return
   const fault = laterEvents.includes(name)
     ? asFault('unsupported', 'is an event that webhooks are not sent for yet')
-    : asFault('out_of_range', `must be one of ${terminalEvents.join(', ')}`)
+    : asFault('out_of_range', `must be one of ${webhookEvents.join(', ')}`)
   context.addIssue({ code: 'custom', ...fault })
 })
 
@@ -64,19 +70,27 @@ const output = fields({
     .optional(),
 })
 
-const onInvalid = z
-  .enum(['reject', 'skip'])
-  .refine((way) => way === 'reject', asFault('unsupported', 'skip is not supported yet'))
+const hourMs = 3_600_000
+const windowsMs = { h: hourMs, d: 24 * hourMs }
+const windowMsMax = 7 * windowsMs.d
+
+/** `1h` to `7d`, in milliseconds. */
+const completionWindow = z
+  .string()
+  .refine((span) => /^[1-9][0-9]{0,3}[hd]$/.test(span), asFault('invalid_format', 'must be hours or days, such as 24h'))
+  .transform((span) => Number(span.slice(0, -1)) * windowsMs[span.endsWith('d') ? 'd' : 'h'])
+  .refine((windowMs) => windowMs <= windowMsMax, asFault('out_of_range', 'must be at most 7d'))
+
 const dryRun = z.boolean().refine((dry) => !dry, asFault('unsupported', 'is not supported yet'))
 
 /** The options of a batch (docs/api.md, "Options"). What is not built yet comes first, so that it is what is named. */
 const options = {
   input_file_id: notBuilt('input files'),
   endpoint: notBuilt('input files'),
-  completion_window: notBuilt('a batch does not expire'),
-  budget_usd: notBuilt('budgets'),
-  on_invalid: onInvalid.optional(),
   dry_run: dryRun.optional(),
+  completion_window: completionWindow.optional(),
+  budget_usd: usdAmount.optional(),
+  on_invalid: z.enum(['reject', 'skip']).optional(),
   name: spokenText(200).optional(),
   defaults: itemDefaults.optional(),
   template: spokenText(10_000).optional(),
@@ -89,11 +103,32 @@ const options = {
 
 const batchRequest = fields({ ...options, items: z.array(z.unknown()).min(1).max(itemsMax) })
 export type BatchRequest = z.output<typeof batchRequest>
+export type BatchOptions = Omit<BatchRequest, 'items'>
 
 /** Reads a JSON body of `POST /v1/batches`; items are not looked into. */
 export function parseBatchRequest(body: unknown): { request: BatchRequest } | { faults: Fault[] } {
-  const parsed = batchRequest.safeParse(body)
-  const defaults: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, 'defaults') : undefined
-  const faults = [...(parsed.success ? [] : faultsOf(parsed.error, body)), ...sizeFaults(defaults, 'defaults.')]
-  return parsed.success && faults.length === 0 ? { request: parsed.data } : { faults }
+  const { value, faults } = parseWith(batchRequest, body)
+  return value === undefined ? { faults } : { request: value }
+}
+
+const batchOptions = fields(options)
+
+/** Reads the options of an upload whose body is items alone. */
+export function parseBatchOptions(given: object): { options: BatchOptions } | { faults: Fault[] } {
+  const { value, faults } = parseWith(batchOptions, given)
+  return value === undefined ? { faults } : { options: value }
+}
+
+function parseWith<Value>(schema: z.ZodType<Value>, given: unknown): { value: Value | undefined; faults: Fault[] } {
+  const parsed = schema.safeParse(given)
+  const defaults: unknown = typeof given === 'object' && given !== null ? Reflect.get(given, 'defaults') : undefined
+  const faults = [...(parsed.success ? [] : faultsOf(parsed.error, given)), ...sizeFaults(defaults, 'defaults.')]
+  return { value: parsed.success && faults.length === 0 ? parsed.data : undefined, faults }
+}
+
+/** The same fault that a JSON body has for its list of items. */
+export function itemsFault(count: number): Fault | undefined {
+  if (count === 0) return { param: 'items', code: 'too_short', message: 'must have at least 1 entry' }
+  if (count <= itemsMax) return undefined
+  return { param: 'items', code: 'too_long', message: `must have at most ${grouped(itemsMax)} entries` }
 }

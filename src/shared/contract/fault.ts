@@ -31,6 +31,28 @@ export interface ItemFault extends Fault {
   readonly custom_id: string | null
 }
 
+/** A fault as answers have it. */
+export interface FaultEntry {
+  readonly line: number | null
+  readonly index: number | null
+  readonly custom_id: string | null
+  readonly param: string
+  readonly code: FaultCode
+  readonly message: string
+}
+
+export function faultEntry(fault: Fault | ItemFault): FaultEntry {
+  const place = 'index' in fault ? fault : { line: null, index: null, custom_id: null }
+  return {
+    line: place.line,
+    index: place.index,
+    custom_id: place.custom_id,
+    param: fault.param,
+    code: fault.code,
+    message: `${fault.param} ${fault.message}`.trim(),
+  }
+}
+
 type Issue = z.core.$ZodIssue
 
 /** How a schema's own rule says which fault it found. */

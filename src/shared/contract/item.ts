@@ -3,8 +3,8 @@ import { asFault, faultsOf, grouped, type Fault } from './fault.ts'
 import { extra, fields, map, metadata, notBuilt } from './json-object.ts'
 import { spokenText, text, textFault } from './text.ts'
 
-/** Longest item, in bytes of JSON. */
-const itemBytesMax = 1024 * 1024
+/** Longest item, in bytes of JSON; also the longest line or row of an upload. */
+export const itemBytesMax = 1024 * 1024
 const fieldsBytesMax = 64 * 1024
 
 const side = z.int().min(256).max(2048)
@@ -87,6 +87,11 @@ const itemFields = {
 const customId = text(1, 128).optional()
 const plainItem = fields({ custom_id: customId, ...itemFields })
 export type ItemInput = z.output<typeof plainItem>
+
+/** Columns of a CSV upload that are fields of an item. What a field holds by names has a column for each name. */
+export const itemFieldNames: readonly string[] = ['custom_id', ...Object.keys(itemFields)].filter(
+  (name) => name !== 'fields' && name !== 'metadata',
+)
 
 /** OpenAI's line of a batch: the same item with its request inside. */
 const openaiLine = fields({

@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { errorCodes } from '../failures/failure.ts'
 import type { BatchStatus } from './batch-object.ts'
 import { asFault, faultsOf, type Fault } from './fault.ts'
 import { fields, metadata } from './json-object.ts'
+import { itemStatuses } from './result.ts'
 
 const statuses = [
   'validating',
@@ -15,15 +17,17 @@ const statuses = [
 ] as const satisfies readonly BatchStatus[]
 
 /** How many a list gives; from the query string, so a text. */
-const limit = z
-  .string()
-  .refine((text) => /^-?[0-9]{1,9}$/.test(text), asFault('invalid_type', 'must be a whole number'))
-  .transform(Number)
-  .pipe(z.number().min(1).max(100))
+function limit(max: number) {
+  return z
+    .string()
+    .refine((text) => /^-?[0-9]{1,9}$/.test(text), asFault('invalid_type', 'must be a whole number'))
+    .transform(Number)
+    .pipe(z.number().min(1).max(max))
+}
 
 const listQuery = fields({
   after: z.string().optional(),
-  limit: limit.default(20),
+  limit: limit(100).default(20),
   status: z.enum(statuses).optional(),
   metadata: metadata.optional(),
 })
@@ -41,6 +45,19 @@ export function parseResultsQuery(
   query: URLSearchParams,
 ): { query: z.output<typeof resultsQuery> } | { faults: Fault[] } {
   return parseQuery(resultsQuery, query)
+}
+
+const itemsQuery = fields({
+  after: z.string().optional(),
+  limit: limit(1000).default(100),
+  status: z.enum(itemStatuses).optional(),
+  code: z.enum(errorCodes).optional(),
+  custom_id: z.string().optional(),
+})
+
+/** Reads the query of a list of a batch's items. */
+export function parseItemsQuery(query: URLSearchParams): { query: z.output<typeof itemsQuery> } | { faults: Fault[] } {
+  return parseQuery(itemsQuery, query)
 }
 
 const noQuery = fields({})

@@ -3,6 +3,18 @@ import type { ErrorCode } from '../failures/failure.ts'
 /** How an item ends: exactly one of these. */
 export type ItemOutcome = 'succeeded' | 'reused' | 'failed' | 'cancelled' | 'expired'
 
+/** What an item is: its outcome, or where it stands before it has one. */
+export const itemStatuses = [
+  'queued',
+  'in_progress',
+  'succeeded',
+  'reused',
+  'failed',
+  'cancelled',
+  'expired',
+] as const satisfies readonly (ItemOutcome | 'queued' | 'in_progress')[]
+export type ItemStatus = (typeof itemStatuses)[number]
+
 export interface OutputImage {
   /** Presigned when read; never stored. */
   url?: string
@@ -41,6 +53,19 @@ export interface ResultLine {
   cost_usd: string | null
 }
 
+/** What came of one call of an item. */
+export interface LogEntry {
+  /** Unix seconds. */
+  readonly at: number
+  /** `ok`, or the class of the failure. */
+  readonly class: string
+  /** The provider's status, where there was one. */
+  readonly status: number | null
+  readonly duration_ms: number
+}
+
 export interface StoredResultLine extends ResultLine {
   round: number
+  /** What came of the item's calls, the last 20 of them. */
+  attempt_log: LogEntry[]
 }

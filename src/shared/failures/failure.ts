@@ -12,19 +12,21 @@ export type FailureClass =
   | 'engine_away' // Redis is away or was replaced: nothing is known, nothing is done
 
 /** The error codes that a result line can carry (docs/api.md, "Results"). */
-export type ErrorCode =
-  | 'invalid_request'
-  | 'invalid_image'
-  | 'content_moderated'
-  | 'rate_limited'
-  | 'provider_error'
-  | 'provider_timeout'
-  | 'upload_failed'
-  | 'output_invalid'
-  | 'budget_exceeded'
-  | 'batch_expired'
-  | 'batch_cancelled'
-  | 'outcome_unknown'
+export const errorCodes = [
+  'invalid_request',
+  'invalid_image',
+  'content_moderated',
+  'rate_limited',
+  'provider_error',
+  'provider_timeout',
+  'upload_failed',
+  'output_invalid',
+  'budget_exceeded',
+  'batch_expired',
+  'batch_cancelled',
+  'outcome_unknown',
+] as const
+export type ErrorCode = (typeof errorCodes)[number]
 
 export interface FailureDetails {
   readonly class: FailureClass

@@ -1,26 +1,24 @@
 import { createBatch } from '../batch/create.ts'
 import { newBatchObject } from '../batch/view.ts'
 import type { Config } from '../config/config.ts'
-import type { AcceptedItem, AcceptedOptions } from '../contract/accepted.ts'
-import type { BatchRequest } from '../contract/batch-request.ts'
 import { newBatchId } from '../contract/ids.ts'
-import { invalidRequest } from '../contract/problem.ts'
-import { chunkSize, writeInputChunk } from '../ledger/chunks.ts'
+import { ApiProblem } from '../contract/problem.ts'
+import { removeInput } from '../ledger/chunks.ts'
 import { writeListing } from '../ledger/listing.ts'
-import { readManifest, writeManifest, type Manifest } from '../ledger/manifest.ts'
-import { removeMarker, writeMarker } from '../ledger/markers.ts'
-import { inputChunkPath } from '../ledger/paths.ts'
-import type { Store } from '../ledger/store.ts'
+import { readCommit, writeManifest, type Manifest } from '../ledger/manifest.ts'
+import { removeMarker } from '../ledger/markers.ts'
+import { StoreConflict, type Store } from '../ledger/store.ts'
 import type { Clock } from '../process/clock.ts'
+import { within } from '../process/deadline.ts'
 import type { Log } from '../process/log.ts'
 import type { Random } from '../process/random.ts'
 import { triggerFeed } from '../queues/enqueue.ts'
 import type { Queues } from '../queues/open.ts'
 import type { Redis } from '../redis/connect.ts'
 import type { Keys } from '../redis/keys.ts'
-import { checkItems } from './check-items.ts'
-import { readItem } from './item.ts'
-import { readOptions, type ItemRules } from './options.ts'
+import { newInputWriter, type InputWriter, type Place } from './input-writer.ts'
+import { holdKey, type KeyHold } from './key-hold.ts'
+import { readUpload, type Upload } from './read-upload.ts'
 
 export interface AcceptParts {
   readonly config: Pick<Config, 'publicUrl' | 'webhook' | 'worker'>
@@ -33,109 +31,125 @@ export interface AcceptParts {
   readonly store: Store
 }
 
-export interface Submission {
-  readonly tenant: string
-  readonly request: BatchRequest
-  /** SHA-256 in hex of the decoded body with its content type. */
-  readonly bodyHash: string
+export interface Accepted {
+  readonly batch: string
+  /** The bytes of the 202. */
+  readonly answer: string
+  /** It was accepted before, under the same idempotency key. */
+  readonly replayed: boolean
 }
 
-const chunksAtOnce = 4
-const chunkDeadlineMs = 10_000
+const commitDeadlineMs = 10_000
+/** Whoever was refused waits no longer than this for what was written to be gone. */
+const takeAwayMs = 5_000
 
 /**
- * Accepts a batch whole or refuses it whole (P1). Order of writes: marker, input, manifest, whose create is the commit,
- * listing, Redis. Throws `ApiProblem` for what is wrong in the request, before anything is written; `Failure` of class
- * `storage_closed` where S3 is away before the commit, and then takes away what it wrote. Once the manifest stands the
- * batch is accepted, whatever else fails.
+ * Accepts a batch whole or refuses it whole. Order of writes: the idempotency key, the marker, input, the manifest,
+ * whose create is the commit, listing, Redis. Throws `ApiProblem` for what is wrong in the request, and where the key
+ * was used for another or is in use; `Failure` of class `storage_closed` where S3 is away before the commit. What was
+ * written of a refused upload is taken away. Once the manifest stands the batch is accepted, whatever else fails.
  */
-export async function acceptBatch(
-  parts: AcceptParts,
-  { tenant, request, bodyHash }: Submission,
-): Promise<{ batch: string; answer: string }> {
-  const { items, ...options } = request
-  const createdAtMs = parts.clock.now()
-  const batch = newBatchId(createdAtMs, parts.random.number)
-  const read = readOptions(parts.config, batch, options)
-  if ('faults' in read) throw invalidRequest(read.faults)
-  const { warnings, anyOwnKey } = await checkItems(parts.clock, items, read.rules)
+export async function acceptBatch(parts: AcceptParts, upload: Upload): Promise<Accepted> {
+  const attempt = parts.random.bytes(8).toString('hex')
+  const newBatch = (): string => newBatchId(parts.clock.now(), parts.random.number)
+  const { tenant, key } = upload
+  const hold = key === undefined ? undefined : await holdKey(parts, { tenant, key }, { attempt, newBatch })
+  if (hold !== undefined && 'answer' in hold) return replay(hold, await upload.restHash())
 
-  const place = { batch, attempt: parts.random.bytes(8).toString('hex') }
-  const accepted: AcceptedOptions = { ...read.accepted, shared_keys: read.accepted.shared_keys || anyOwnKey }
-  const unanswered: Omit<Manifest, 'answer'> = {
-    v: 1,
-    batch,
-    tenant,
-    attempt: place.attempt,
-    body_hash: bodyHash,
-    created_at_ms: createdAtMs,
-    options: accepted,
-    total: items.length,
-    chunks: Math.ceil(items.length / chunkSize),
-    warnings,
-  }
-  const manifest: Manifest = { ...unanswered, answer: JSON.stringify(newBatchObject(unanswered)) }
-
+  const place = { batch: hold?.batch ?? newBatch(), attempt }
+  const input = newInputWriter(parts.store, place)
+  let manifest: Manifest
   try {
-    await writeMarker(parts.store, batch, 1)
-    await writeInput(parts.store, place, items, read.rules)
+    manifest = await readUpload(parts, place, input, upload, hold?.lost)
   } catch (error) {
-    // Not waited for: whoever called gets an answer in time, also where S3 answers nothing.
-    void takeAway(parts, place, manifest.chunks)
+    await giveUp(parts, place, input, hold, error)
     throw error
   }
-  await commit(parts, manifest)
-  await makeKnown(parts, manifest)
-  return { batch, answer: manifest.answer }
+  return await commit(parts, manifest, hold)
 }
 
-interface Place {
-  readonly batch: string
-  readonly attempt: string
-}
-
-async function writeInput(store: Store, place: Place, items: readonly unknown[], rules: ItemRules): Promise<void> {
-  const writeChunk = async (chunk: number): Promise<void> => {
-    const first = chunk * chunkSize
-    const accepted = items.slice(first, first + chunkSize).map((raw, at) => acceptedItem(raw, first + at, rules))
-    await writeInputChunk(store, { ...place, chunk }, accepted, chunkDeadlineMs)
+/** The answer that a key has already, for the same body; throws `ApiProblem` for another. */
+function replay(manifest: Manifest, bodyHash: string): Accepted {
+  if (manifest.body_hash !== bodyHash) {
+    throw new ApiProblem({
+      problem: 'invalid_request',
+      code: 'idempotency_key_reused',
+      param: 'Idempotency-Key',
+      detail: 'This Idempotency-Key was used for another request.',
+    })
   }
-  const chunks = Math.ceil(items.length / chunkSize)
-  for (let chunk = 0; chunk < chunks; chunk += chunksAtOnce) {
-    const few = Array.from({ length: Math.min(chunksAtOnce, chunks - chunk) }, (_, at) => writeChunk(chunk + at))
-    // All of them, also where one fails: what is taken away must not be written afterwards.
-    const failed = (await Promise.allSettled(few)).find((write) => write.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+  return { batch: manifest.batch, answer: manifest.answer, replayed: true }
+}
+
+async function commit(parts: AcceptParts, manifest: Manifest, hold: KeyHold | undefined): Promise<Accepted> {
+  const { batch, attempt, answer } = manifest
+  const stands = await create(parts, manifest).catch(async (error: unknown) => {
+    // Nobody can say whether it was accepted: all is left for the sweep, which knows by then, and a repeat gets its id.
+    await hold?.free({ keepBatch: true }).catch(() => undefined)
+    throw error
+  })
+  if (stands === 'ours') {
+    await hold?.stop()
+    await makeKnown(parts, manifest)
+    // What an attempt left that died under this key is in nobody's way, and nobody's to keep.
+    if (hold !== undefined && !hold.first) void removeInput(parts.store, batch, { but: attempt }).catch(() => undefined)
+    return { batch, answer, replayed: false }
+  }
+  await hold?.stop()
+  await within(parts.clock, takeAwayMs, removeInput(parts.store, batch, { of: attempt })).catch(() => undefined)
+  if (stands !== 'abandoned') return replay(stands, manifest.body_hash)
+  throw new ApiProblem({
+    problem: 'unavailable',
+    detail: 'The upload stood still for so long that it was given up. Nothing was kept; try again.',
+    retryAfterS: 1,
+  })
+}
+
+/** Creates the manifest; or gives what another attempt has put in its place. */
+async function create({ store, log }: AcceptParts, manifest: Manifest): Promise<'ours' | 'abandoned' | Manifest> {
+  try {
+    await writeManifest(store, manifest, commitDeadlineMs)
+    return 'ours'
+  } catch (error) {
+    // The write may have happened, and only its answer been lost. Then the batch is accepted, and must not be refused:
+    // it would be paid for once more.
+    const read = readCommit(store, manifest.batch)
+    const stands = await (error instanceof StoreConflict ? read : read.catch(() => undefined))
+    if (stands === undefined) throw error
+    if (stands === 'abandoned' || stands.attempt !== manifest.attempt) return stands
+    log.warn({ err: error, batch: manifest.batch }, 'the manifest stands, although its write failed')
+    return 'ours'
   }
 }
 
-function acceptedItem(raw: unknown, index: number, rules: ItemRules): AcceptedItem {
-  const read = readItem(raw, index, rules)
-  if ('faults' in read) throw new Error(`item ${String(index)} was right when it was checked and is not any more`)
-  return read.item
+/** Of a refused upload nothing remains. Where S3 is away nobody is kept waiting for that. */
+async function giveUp(
+  parts: AcceptParts,
+  place: Place,
+  input: InputWriter,
+  hold: KeyHold | undefined,
+  error: unknown,
+): Promise<void> {
+  const gone = takeAway(parts, place, input, hold)
+  if (error instanceof ApiProblem) await within(parts.clock, takeAwayMs, gone).catch(() => undefined)
 }
 
 /** Input first and the marker last: while it stands, the sweep finds what is left. */
-async function takeAway({ store, log }: AcceptParts, place: Place, chunks: number): Promise<void> {
+async function takeAway(
+  { store, log }: AcceptParts,
+  { batch, attempt }: Place,
+  input: InputWriter,
+  hold: KeyHold | undefined,
+): Promise<void> {
   try {
-    for (let chunk = 0; chunk < chunks; chunk += 1) {
-      await store.remove(inputChunkPath(place.batch, place.attempt, chunk))
-    }
-    await removeMarker(store, place.batch, 1)
+    await input.settled()
+    // An attempt that took the key over needs the marker that it found.
+    const alone = hold === undefined || (await hold.free({ keepBatch: false }))
+    if (!input.begun) return
+    await removeInput(store, batch, { of: attempt })
+    if (alone) await removeMarker(store, batch, 1)
   } catch (error) {
-    log.warn({ err: error, batch: place.batch }, 'what was written of a refused batch is left for the sweep')
-  }
-}
-
-async function commit({ store, log }: AcceptParts, manifest: Manifest): Promise<void> {
-  try {
-    await writeManifest(store, manifest)
-  } catch (error) {
-    // The write may have happened, and only its answer been lost. Then the batch is accepted, and must not be refused:
-    // it would be paid for once more. Where nobody can say, all is left for the sweep, which knows by then.
-    const stands = await readManifest(store, manifest.batch).catch(() => undefined)
-    if (stands?.attempt !== manifest.attempt) throw error
-    log.warn({ err: error, batch: manifest.batch }, 'the manifest stands, although its write failed')
+    log.warn({ err: error, batch }, 'what was written of a refused batch is left for the sweep')
   }
 }
 

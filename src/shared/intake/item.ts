@@ -17,8 +17,14 @@ export interface ReadItem {
   readonly ownKey: boolean
 }
 
+/** Where an item stands in its batch, and what it is called if it brings no `custom_id`. */
+export interface ItemPlace {
+  readonly index: number
+  readonly name: string
+}
+
 /** Makes an accepted item of what was sent, or says all that is wrong with it. Pure: the same twice for the same. */
-export function readItem(raw: unknown, index: number, rules: ItemRules): ReadItem | { faults: Fault[] } {
+export function readItem(raw: unknown, { index, name }: ItemPlace, rules: ItemRules): ReadItem | { faults: Fault[] } {
   const parsed = parseItem(raw)
   const faults = [...parsed.faults]
   const fault = (param: string, code: Fault['code'], message: string): void => {
@@ -35,14 +41,18 @@ export function readItem(raw: unknown, index: number, rules: ItemRules): ReadIte
   if (parsed.item === undefined || model === undefined || faults.length > 0) return { faults }
 
   const item = parsed.item
-  const customId = item.custom_id ?? `item-${String(index + 1)}`
+  const customId = item.custom_id ?? name
   const prompt = item.prompt ?? promptFromTemplate(item, customId, rules, fault)
   const key = keyOf(item, customId, index, rules, fault)
   const row = findModel(model)
   for (const found of modelFaults(model, row)) fault(found.param, found.code, found.message)
+  const parameters = parametersOf(item, rules.defaults)
+  const price = priceNano(row, outputSize(parameters))
+  if (price === null && rules.priced) {
+    fault('model', 'unsupported', 'has no price that is known, and the batch has a budget')
+  }
   if (prompt === undefined || key === undefined || faults.length > 0) return { faults }
 
-  const parameters = parametersOf(item, rules.defaults)
   const extra = extraOf(item, rules.defaults)
   return {
     customId,
@@ -57,7 +67,7 @@ export function readItem(raw: unknown, index: number, rules: ItemRules): ReadIte
       ...(extra === undefined ? {} : { extra }),
       fingerprint: fingerprintOf({ model, prompt, parameters, extra }),
       key,
-      price_nano: priceNano(row, outputSize(parameters)),
+      price_nano: price,
       ...(item.metadata === undefined ? {} : { metadata: item.metadata }),
     },
   }

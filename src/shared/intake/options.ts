@@ -1,10 +1,11 @@
 import type { AcceptedOptions } from '../contract/accepted.ts'
-import type { BatchRequest } from '../contract/batch-request.ts'
+import type { BatchOptions } from '../contract/batch-request.ts'
 import { terminalEvents } from '../contract/batch-request.ts'
 import type { Fault } from '../contract/fault.ts'
 import type { ItemDefaults } from '../contract/item.ts'
 import { ApiProblem } from '../contract/problem.ts'
 import type { Config } from '../config/config.ts'
+import { parseUsd } from '../money/usd.ts'
 import { checkUrl } from '../outbound/guard.ts'
 import { defaultKeyTemplate, parseKeyTemplate, type KeyTemplate } from './output-key.ts'
 import { parseTemplate, type Template } from './template.ts'
@@ -15,15 +16,15 @@ export interface ItemRules {
   readonly defaults: ItemDefaults
   readonly template: Template | undefined
   readonly key: KeyTemplate
+  /** The batch has a budget: the price of every item must be known. */
+  readonly priced: boolean
 }
 
 export interface ReadOptions {
-  /** But `shared_keys`, which an item's own key may change. */
+  /** Before any item was read: an item's own key makes `shared_keys` true, and what expires does so from the accept on. */
   readonly accepted: AcceptedOptions
   readonly rules: ItemRules
 }
-
-type Options = Omit<BatchRequest, 'items'>
 
 /**
  * Reads a batch's options: what the manifest keeps of them and what they mean for items. Throws `ApiProblem` where a
@@ -32,7 +33,7 @@ type Options = Omit<BatchRequest, 'items'>
 export function readOptions(
   config: Pick<Config, 'publicUrl' | 'webhook' | 'worker'>,
   batch: string,
-  options: Options,
+  options: BatchOptions,
 ): ReadOptions | { faults: Fault[] } {
   const template = options.template === undefined ? undefined : parseTemplate(options.template)
   const key = parseKeyTemplate(options.output?.key ?? defaultKeyTemplate)
@@ -44,7 +45,7 @@ export function readOptions(
   if (faults.length > 0 || 'fault' in key || (template !== undefined && 'fault' in template)) return { faults }
   if (options.webhook !== undefined && config.webhook.secret === undefined) throw webhookSecretMissing()
   return {
-    rules: { batch, defaults: options.defaults ?? {}, template, key },
+    rules: { batch, defaults: options.defaults ?? {}, template, key, priced: options.budget_usd !== undefined },
     accepted: {
       name: options.name ?? null,
       priority: options.priority ?? 'standard',
@@ -54,11 +55,13 @@ export function readOptions(
       webhook: options.webhook === undefined ? null : webhookOf(options.webhook),
       metadata: options.metadata ?? {},
       cache_control: options.output?.cache_control ?? null,
+      budget_nano: options.budget_usd === undefined ? null : parseUsd(options.budget_usd),
+      expires_at_ms: null,
     },
   }
 }
 
-function webhookOf(webhook: NonNullable<Options['webhook']>): NonNullable<AcceptedOptions['webhook']> {
+function webhookOf(webhook: NonNullable<BatchOptions['webhook']>): NonNullable<AcceptedOptions['webhook']> {
   return { url: webhook.url, events: [...new Set(webhook.events ?? terminalEvents)] }
 }
 

@@ -95,6 +95,19 @@ export function stemOf(key: string): string {
   return key.replace(knownExtension, '')
 }
 
+/** The tag of a key whose extension is left open. */
+export const openTag = 0
+const tagged = ['', '.png', '.jpg', '.jpeg', '.webp', '.avif']
+
+/** A small number for a key's extension: letter for letter, so that `a.png` and `a.PNG` have two. */
+export function extensionTag(key: string): number {
+  if (endsInExt(key)) return openTag
+  const extension = key.slice(stemOf(key).length)
+  let capitals = 0
+  for (const letter of extension) capitals = capitals * 2 + (letter >= 'A' && letter <= 'Z' ? 1 : 0)
+  return 1 + capitals * tagged.length + tagged.indexOf(extension.toLowerCase())
+}
+
 /** True where the stored bytes decide on the key's extension. */
 export function endsInExt(key: string): boolean {
   return key.endsWith(`.${extMark}`)

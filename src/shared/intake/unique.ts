@@ -1,17 +1,13 @@
 import type { Fault } from '../contract/fault.ts'
-import { endsInExt, stemOf } from './output-key.ts'
+import { hashOf, newHashTable } from './hash-table.ts'
+import { extensionTag, openTag, stemOf } from './output-key.ts'
 
 /** The custom ids and output keys of a batch so far. */
 export interface Taken {
-  /** Notes an item's id and key; says which of them another item has already. */
+  /** Notes an item's id and key; or says which of them another item has already, and notes neither. */
   take(index: number, customId: string, key: string): Fault[]
-}
-
-interface KeysOfStem {
-  /** Item whose extension follows its bytes, so that it may become any of them. */
-  open: number | undefined
-  /** Key -> item. */
-  readonly literal: Map<string, number>
+  /** Notes an id alone; false where another item has it. */
+  takeId(index: number, customId: string): boolean
 }
 
 /**
@@ -19,37 +15,33 @@ interface KeysOfStem {
  * (`.{{ext}}`): both could then be stored at one place.
  */
 export function newTaken(): Taken {
-  const ids = new Map<string, number>()
-  const stems = new Map<string, KeysOfStem>()
-
-  function holderOfKey(index: number, key: string): number | undefined {
-    const stem = stemOf(key)
-    const keys = stems.get(stem) ?? { open: undefined, literal: new Map<string, number>() }
-    stems.set(stem, keys)
-    const isOpen = endsInExt(key)
-    const first = isOpen ? keys.literal.values().next().value : keys.literal.get(key)
-    const holder = keys.open ?? first
-    if (holder !== undefined) return holder
-    if (isOpen) keys.open = index
-    else keys.literal.set(key, index)
-    return undefined
-  }
-
+  const ids = newHashTable()
+  const stems = newHashTable()
+  const anyTag = (): boolean => true
   return {
     take(index, customId, key) {
       const faults: Fault[] = []
-      const idHolder = ids.get(customId)
-      if (idHolder === undefined) ids.set(customId, index)
-      else faults.push(fault('custom_id', 'duplicate_custom_id', `is that of items[${String(idHolder)}] too`))
-      const keyHolder = holderOfKey(index, key)
-      if (keyHolder !== undefined) {
-        faults.push(fault('output_key', 'duplicate_key', `is the key of items[${String(keyHolder)}] too`))
-      }
-      return faults
+      const id = hashOf(customId)
+      const stem = hashOf(stemOf(key))
+      const tag = extensionTag(key)
+      const idHolder = ids.find(id, anyTag)
+      const keyHolder = stems.find(stem, tag === openTag ? anyTag : (other) => other === openTag || other === tag)
+      if (idHolder !== undefined) faults.push(fault('custom_id', 'duplicate_custom_id', 'is that of', idHolder))
+      if (keyHolder !== undefined) faults.push(fault('output_key', 'duplicate_key', 'is the key of', keyHolder))
+      if (faults.length > 0) return faults
+      ids.add(id, 0, index)
+      stems.add(stem, tag, index)
+      return []
+    },
+    takeId(index, customId) {
+      const id = hashOf(customId)
+      if (ids.find(id, anyTag) !== undefined) return false
+      ids.add(id, 0, index)
+      return true
     },
   }
 }
 
-function fault(param: string, code: Fault['code'], message: string): Fault {
-  return { param, code, message }
+function fault(param: string, code: Fault['code'], is: string, holder: number): Fault {
+  return { param, code, message: `${is} items[${String(holder)}] too` }
 }

@@ -1,6 +1,6 @@
 import type { ItemWarning } from './model-rules.ts'
 
-/** One kind of warning, however many items it holds for (contract: `warnings` of the batch). */
+/** One kind of warning, however many items it holds for. */
 export interface BatchWarning extends ItemWarning {
   count: number
   /** `custom_id` of the first. */

@@ -57,7 +57,7 @@ export interface LaneState {
   readonly nextProbeMs: number
 }
 
-/** So many transient failures in a row over all workers mean that the provider is down (design: "lane closed"). */
+/** So many transient failures in a row over all workers mean that the provider is down (docs/architecture.md). */
 const transientMax = 10
 
 function laneKeys(keys: Keys, lane: Lane): { lane_key: string; events: string } {

@@ -70,3 +70,8 @@ export async function learnedLimit(redis: Redis, keys: Keys): Promise<number | u
   const learned = Number((await redis.hget(keys.rate, 'learned')) ?? 0)
   return learned > 0 ? learned : undefined
 }
+
+/** Until when a 429 holds all calls, unix milliseconds by Redis' clock; in the past where none does. */
+export async function heldUntilMs(redis: Redis, keys: Keys): Promise<number> {
+  return Number((await redis.hget(keys.rate, 'held_until_us')) ?? 0) / 1000
+}

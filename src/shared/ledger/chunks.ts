@@ -1,7 +1,7 @@
-import type { AcceptedItem } from '../contract/accepted.ts'
+import type { InputItem } from '../contract/accepted.ts'
 import { parseItemId } from '../contract/ids.ts'
 import type { StoredResultLine } from '../contract/result.ts'
-import { inputChunkPath, resultChunkPath } from './paths.ts'
+import { inputChunkPath, inputPrefix, resultChunkPath } from './paths.ts'
 import { StoreConflict, type Store } from './store.ts'
 
 /** Items in a chunk: the unit in which input and results are stored. */
@@ -17,7 +17,7 @@ const jsonl = 'application/x-ndjson'
 export async function writeInputChunk(
   store: Store,
   place: { batch: string; attempt: string; chunk: number },
-  items: readonly AcceptedItem[],
+  items: readonly InputItem[],
   deadlineMs?: number,
 ): Promise<void> {
   const body = items.map((item) => `${JSON.stringify(item)}\n`).join('')
@@ -36,11 +36,44 @@ export async function writeInputChunk(
 export async function readInputChunk(
   store: Store,
   place: { batch: string; attempt: string; chunk: number },
-): Promise<AcceptedItem[]> {
+): Promise<InputItem[]> {
   const found = await store.get(inputChunkPath(place.batch, place.attempt, place.chunk))
   if (found === undefined)
     throw new Error(`input chunk ${String(place.chunk)} of ${place.batch} is missing in the ledger`)
-  return lines(found.body).map((line) => JSON.parse(line) as AcceptedItem)
+  return lines(found.body).map((line) => JSON.parse(line) as InputItem)
+}
+
+const removedAtOnce = 16
+
+/** Takes input away: of one attempt, of all but one, or all. */
+export async function removeInput(
+  store: Store,
+  batch: string,
+  which: { readonly of?: string; readonly but?: string } = {},
+): Promise<void> {
+  const kept = which.but === undefined ? undefined : inputPrefix(batch, which.but)
+  let after: string | undefined
+  for (;;) {
+    const page = await store.list(inputPrefix(batch, which.of), after === undefined ? {} : { after })
+    const keys = kept === undefined ? page.keys : page.keys.filter((key) => !key.startsWith(kept))
+    for (let from = 0; from < keys.length; from += removedAtOnce) {
+      await Promise.all(keys.slice(from, from + removedAtOnce).map((key) => store.remove(key)))
+    }
+    after = page.keys.at(-1)
+    if (!page.more || after === undefined) return
+  }
+}
+
+/** When a batch's input was last written to; undefined where there is none. */
+export async function inputWrittenMs(store: Store, batch: string): Promise<number | undefined> {
+  let latest: number | undefined
+  let after: string | undefined
+  for (;;) {
+    const page = await store.list(inputPrefix(batch), after === undefined ? {} : { after })
+    for (const ms of page.modifiedMs) latest = Math.max(latest ?? 0, ms)
+    after = page.keys.at(-1)
+    if (!page.more || after === undefined) return latest
+  }
 }
 
 /** The outcomes of a chunk that are in the ledger, by item index. */

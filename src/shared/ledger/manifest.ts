@@ -1,6 +1,6 @@
 import type { AcceptedOptions } from '../contract/accepted.ts'
 import { batchPath } from './paths.ts'
-import type { Store } from './store.ts'
+import { StoreConflict, type Store } from './store.ts'
 
 /** What was accepted. Its create is the only commit of a batch; it never changes afterwards. */
 export interface Manifest {
@@ -15,6 +15,8 @@ export interface Manifest {
   total: number
   chunks: number
   warnings: unknown[]
+  /** Lines that were wrong and skipped; absent: none. */
+  errors?: { data: unknown[]; total: number }
   /** The exact bytes of the 202. */
   answer: string
 }
@@ -29,6 +31,35 @@ export async function writeManifest(store: Store, manifest: Manifest, deadlineMs
 }
 
 export async function readManifest(store: Store, batch: string): Promise<Manifest | undefined> {
+  const found = await readCommit(store, batch)
+  return found === 'abandoned' ? undefined : found
+}
+
+/** Stands where a manifest would: the upload was given up, and a late commit must fail. */
+interface Abandoned {
+  v: 1
+  abandoned: true
+}
+
+/** As `readManifest`, and says whether the upload was given up. */
+export async function readCommit(store: Store, batch: string): Promise<Manifest | 'abandoned' | undefined> {
   const found = await store.get(batchPath(batch, 'manifest.json'))
-  return found === undefined ? undefined : (JSON.parse(found.body.toString()) as Manifest)
+  if (found === undefined) return undefined
+  const commit = JSON.parse(found.body.toString()) as Manifest | Abandoned
+  return 'abandoned' in commit ? 'abandoned' : commit
+}
+
+/** Sees to it that this batch is never committed. Gives false where it is already. */
+export async function abandonBatch(store: Store, batch: string): Promise<boolean> {
+  const abandoned: Abandoned = { v: 1, abandoned: true }
+  try {
+    await store.put(batchPath(batch, 'manifest.json'), JSON.stringify(abandoned), {
+      condition: 'absent',
+      contentType: 'application/json',
+    })
+    return true
+  } catch (error) {
+    if (!(error instanceof StoreConflict)) throw error
+    return (await readCommit(store, batch)) === 'abandoned'
+  }
 }

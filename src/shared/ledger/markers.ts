@@ -10,6 +10,11 @@ export async function writeMarker(store: Store, batch: string, round: number): P
   }
 }
 
+/** Whether a round's end is not delivered yet, or the round has not ended. */
+export async function hasMarker(store: Store, batch: string, round: number): Promise<boolean> {
+  return (await store.head(markerPath(batch, round))) !== undefined
+}
+
 /** Taken away when the round has ended and its event is delivered or given up. */
 export async function removeMarker(store: Store, batch: string, round: number): Promise<void> {
   await store.remove(markerPath(batch, round))

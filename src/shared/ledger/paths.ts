@@ -1,6 +1,6 @@
 import { batchTimeMs } from '../contract/ids.ts'
 
-/** The layout of the ledger (design: "The two stores"). Keys are without `S3_PREFIX`. */
+/** The layout of the ledger (docs/architecture.md). Keys are without `S3_PREFIX`. */
 
 export function markerPath(batch: string, round: number): string {
   return `live/${batch}.${String(round)}`
@@ -25,8 +25,24 @@ export function batchPath(
   return `batches/${batch}/${file}`
 }
 
+export function controlPath(batch: string): string {
+  return `batches/${batch}/control.json`
+}
+
 export function inputChunkPath(batch: string, attempt: string, chunk: number): string {
-  return `batches/${batch}/input/${attempt}/${chunkName(chunk)}`
+  return `${inputPrefix(batch, attempt)}${chunkName(chunk)}`
+}
+
+/** The input of one attempt, or of all. */
+export function inputPrefix(batch: string, attempt?: string): string {
+  return attempt === undefined ? `batches/${batch}/input/` : `batches/${batch}/input/${attempt}/`
+}
+
+export const idempotencyPrefix = 'idempotency/'
+
+/** `hash` stands for the key, which may hold anything that is printable. */
+export function idempotencyPath(tenant: string, hash: string): string {
+  return `${idempotencyPrefix}${tenant}/${hash}.json`
 }
 
 export function resultChunkPath(batch: string, chunk: number): string {

@@ -12,6 +12,7 @@ import { Readable } from 'node:stream'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../process/clock.ts'
 import type { Random } from '../process/random.ts'
+import { signByKnownHash } from './known-hash.ts'
 import { isConditionFailed, isMissing, storeFailure } from './store-errors.ts'
 
 /** The condition of a write did not hold: somebody else wrote first. Read, merge, decide again. */
@@ -65,11 +66,11 @@ export interface Store {
   /** As `put`, for a body of any length, in parts of 8 MiB. Not retried: the source cannot be read twice. */
   putStream(key: string, body: AsyncIterable<Buffer | string>, options: PutOptions): Promise<void>
   remove(key: string, deadlineMs?: number): Promise<void>
-  /** Keys below a prefix in byte order, at most `limit` (1,000) of them, behind `after`. */
+  /** Keys below a prefix in byte order, at most `limit` (1,000) of them, behind `after`; and when each was last written. */
   list(
     prefix: string,
     options?: { after?: string; limit?: number; deadlineMs?: number },
-  ): Promise<{ keys: string[]; more: boolean }>
+  ): Promise<{ keys: string[]; modifiedMs: number[]; more: boolean }>
   /** A link that lets anybody read the object for so many seconds. */
   presign(key: string, seconds: number): Promise<string>
   close(): void
@@ -80,7 +81,7 @@ const triesMax = 3
 export interface StoreParts {
   readonly clock: Clock
   readonly random: Random
-  /** How long a call may take in all: 1,500 ms in requests, 10,000 ms in uploads and workers (design). */
+  /** How long a call may take in all: 1,500 ms in requests, 10,000 ms in uploads and workers. */
   readonly deadlineMs: number
 }
 
@@ -213,8 +214,12 @@ export function openStore(config: Config['s3'], { clock, random, deadlineMs: def
           { abortSignal },
         ),
       )
-      const keys = (answer.Contents ?? []).map(({ Key }) => (Key ?? '').slice(config.prefix.length))
-      return { keys, more: answer.IsTruncated === true }
+      const found = answer.Contents ?? []
+      return {
+        keys: found.map(({ Key }) => (Key ?? '').slice(config.prefix.length)),
+        modifiedMs: found.map(({ LastModified }) => LastModified?.getTime() ?? 0),
+        more: answer.IsTruncated === true,
+      }
     },
 
     presign: (key, seconds) => getSignedUrl(publicClient, new GetObjectCommand(at(key)), { expiresIn: seconds }),
@@ -228,7 +233,7 @@ export function openStore(config: Config['s3'], { clock, random, deadlineMs: def
 function newClient(config: Config['s3'], endpoint: string | undefined, requestMsMax = 0): S3Client {
   // Other makers' S3 refuse the checksums that the SDK adds by itself (aws-sdk-js-v3 3.729 and later).
   const checksums = endpoint === undefined ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED'
-  return new S3Client({
+  const client = new S3Client({
     region: config.region,
     forcePathStyle: config.forcePathStyle,
     maxAttempts: 1,
@@ -243,6 +248,8 @@ function newClient(config: Config['s3'], endpoint: string | undefined, requestMs
     },
     ...(endpoint === undefined ? {} : { endpoint }),
   })
+  signByKnownHash(client)
+  return client
 }
 
 function writeFields(options: PutOptions, writer: string): object {

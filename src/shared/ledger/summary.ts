@@ -6,6 +6,8 @@ import { StoreConflict, type Store } from './store.ts'
 export interface Summary {
   v: 1
   round: number
+  /** Of the event that tells of this end; those of a later round have greater ones. */
+  sequence: number
   batch: BatchObject
 }
 

@@ -16,6 +16,8 @@ export interface ExchangeRequest {
   /** The least that the body must bring in each stretch of `windowMs`. */
   readonly minRate?: { readonly bytes: number; readonly windowMs: number } | undefined
   readonly signal?: AbortSignal | undefined
+  /** Not written after this moment of the monotonic clock: what allowed it may be out of date by then. */
+  readonly sendBy?: number | undefined
   /** Called once, just before the first byte is written. */
   readonly onSend?: () => void
 }
@@ -38,28 +40,20 @@ export async function exchange(
   const { clock, dispatcher } = parts
   const { url, signal, maxBytes, minRate, totalTimeoutMs, connectTimeoutMs } = request
   const { promise, resolve, reject } = Promise.withResolvers<ExchangeAnswer>()
-  const ended = new AbortController()
   const chunks: Buffer[] = []
   let receivedBytes = 0
+  let hasEnded = false
   let stopWatch = (): void => undefined
   let controller: Dispatcher.DispatchController | undefined
   let head: { status: number; headers: AnswerHeaders } | undefined
 
   function fail(reason: OutboundReason, message: string, cause?: unknown): void {
-    if (ended.signal.aborted) return
-    ended.abort()
+    if (hasEnded) return
+    hasEnded = true
     const refused = cause instanceof OutboundError && controller === undefined ? cause : undefined
     const error = refused ?? new OutboundError({ reason, message, sent: controller !== undefined, ...head, cause })
     reject(error)
     controller?.abort(error)
-  }
-  async function failAfter(ms: number, reason: OutboundReason, message: string): Promise<void> {
-    try {
-      await clock.sleep(ms, ended.signal)
-    } catch {
-      return // the exchange ended before
-    }
-    if (reason !== 'connect' || controller === undefined) fail(reason, message)
   }
   function onAbort(): void {
     fail('aborted', 'the caller gave up', signal?.reason)
@@ -67,7 +61,8 @@ export async function exchange(
 
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
-      if (ended.signal.aborted) {
+      if (request.sendBy !== undefined && clock.monotonic() > request.sendBy) fail('connect', 'too late to be sent')
+      if (hasEnded) {
         // Given up while it waited for a connection: undici then writes nothing.
         started.abort(new Error('given up before it was sent'))
         return
@@ -98,12 +93,18 @@ export async function exchange(
     },
   }
 
+  const timers = [
+    clock.every(totalTimeoutMs, () => {
+      fail('timeout', `no whole answer within ${seconds(totalTimeoutMs)}`)
+    }),
+    clock.every(connectTimeoutMs, () => {
+      if (controller === undefined) fail('connect', `no connection within ${seconds(connectTimeoutMs)}`)
+    }),
+  ]
   try {
     if (signal?.aborted === true) onAbort()
     signal?.addEventListener('abort', onAbort)
-    void failAfter(totalTimeoutMs, 'timeout', `no whole answer within ${seconds(totalTimeoutMs)}`)
-    void failAfter(connectTimeoutMs, 'connect', `no connection within ${seconds(connectTimeoutMs)}`)
-    if (!ended.signal.aborted) {
+    if (!hasEnded) {
       dispatcher.dispatch(
         {
           origin: url.origin,
@@ -120,7 +121,8 @@ export async function exchange(
     }
     return await promise
   } finally {
-    ended.abort()
+    hasEnded = true
+    for (const stop of timers) stop()
     stopWatch()
     signal?.removeEventListener('abort', onAbort)
   }

@@ -27,8 +27,10 @@ export type GenerateJob = z.infer<typeof generateJob>
 export const batchJob = z.discriminatedUnion('kind', [
   z.object({ v: version, kind: z.literal('feed'), priority: z.enum(priorities) }),
   z.object({ v: version, kind: z.literal('seal'), batch: z.string(), chunk: z.number() }),
+  z.object({ v: version, kind: z.literal('close'), batch: z.string() }),
   z.object({ v: version, kind: z.literal('finish'), batch: z.string() }),
   z.object({ v: version, kind: z.literal('relay') }),
+  z.object({ v: version, kind: z.literal('relay-behind'), batch: z.string() }),
 ])
 export type BatchJob = z.infer<typeof batchJob>
 
@@ -77,9 +79,12 @@ export function triggerId(job: BatchJob): string {
       return `feed-${job.priority}`
     case 'seal':
       return `seal-${job.batch}-${String(job.chunk)}`
+    case 'close':
     case 'finish':
-      return `finish-${job.batch}`
+      return `${job.kind}-${job.batch}`
     case 'relay':
       return 'relay'
+    case 'relay-behind':
+      return `relay-behind-${job.batch}`
   }
 }

@@ -9,6 +9,10 @@ export interface BatchKeys {
   readonly states: string
   /** Hash index -> calls made and their cost, only for items that were called and not settled. */
   readonly tries: string
+  /** Hash index -> what happened to its calls, as long as it is not settled. */
+  readonly log: string
+  /** Set of indexes whose output key an attempt has claimed. */
+  readonly claimed: string
   /** Hash chunk -> items settled in it. */
   readonly settled: string
   /** Sorted set chunk -> time of its oldest outcome that is not in the ledger yet. */
@@ -25,6 +29,8 @@ export interface Keys {
   readonly events: string
   /** String: how far the relay has read. */
   readonly relayCursor: string
+  /** Hash batch -> where its own webhook goes on, while its receiver takes less than there is to tell. */
+  readonly behind: string
   /** Sorted set process -> end of its lease by Redis' clock. */
   readonly beats: string
   /** Hash process -> what it says of itself. */
@@ -33,11 +39,15 @@ export interface Keys {
   readonly rate: string
   /** Set of live batches. */
   readonly batches: string
+  /** Sorted set batch -> when its control was last being written: Redis may not have applied it yet. */
+  readonly pendingControl: string
   /** Set of ended batches whose event is not delivered yet, as `<batch>.<round>`. */
   readonly undelivered: string
   /** Bytes of outcomes of all batches that are not in the ledger yet. */
   readonly unwritten: string
   lane(lane: 'provider' | 'storage'): string
+  /** Set of deliveries under way to the webhook of a batch. */
+  openDeliveries(batch: string): string
   /** A lease that one process at a time holds: for the sweep and the rebuild. */
   lease(name: string): string
   /** List of tenants that have something to feed, in turn. */
@@ -56,13 +66,16 @@ export function newKeys(prefix: string): Keys {
     epoch: key('epoch'),
     events: key('events'),
     relayCursor: key('relay-cursor'),
+    behind: key('behind'),
     beats: key('beats'),
     workers: key('workers'),
     rate: key('rate'),
     batches: key('batches'),
+    pendingControl: key('pending-control'),
     undelivered: key('undelivered'),
     unwritten: key('unwritten'),
     lane: (lane) => key('lane', lane),
+    openDeliveries: (batch) => key('open-deliveries', batch),
     lease: (name) => key('lease', name),
     feedTenants: (priority) => key('feed', priority),
     feedBatches: (priority, tenant) => key('feed', priority, tenant),
@@ -74,6 +87,8 @@ export function newKeys(prefix: string): Keys {
         live,
         states: `${live}:states`,
         tries: `${live}:tries`,
+        log: `${live}:log`,
+        claimed: `${live}:claimed`,
         settled: `${live}:settled`,
         unsealed: `${live}:unsealed`,
         outcomes: (chunk) => `${live}:outcomes:${String(chunk)}`,

@@ -4,7 +4,7 @@ import type { Booking } from '../../shared/batch/put-back.ts'
 import { nothingToBook } from '../../shared/batch/put-back.ts'
 import type { ErrorCode, Failure } from '../../shared/failures/failure.ts'
 
-/** The one place that says what a failure leads to (design: "Failures, by class"). Pure. */
+/** The one place that says what a failure leads to (docs/architecture.md). Pure. */
 
 export interface Policy {
   /** Calls of one image that were answered or may have been. */

@@ -1,6 +1,7 @@
-import type { Outcome } from '../../shared/batch/outcome.ts'
-import { putBack, type Booking } from '../../shared/batch/put-back.ts'
-import type { OutputImage, ResultError } from '../../shared/contract/result.ts'
+import type { Closing } from '../../shared/batch/claim.ts'
+import { closedOutcome, type Outcome } from '../../shared/batch/outcome.ts'
+import { nothingToBook, putBack, type Booking } from '../../shared/batch/put-back.ts'
+import type { LogEntry, OutputImage, ResultError } from '../../shared/contract/result.ts'
 import type { Failure } from '../../shared/failures/failure.ts'
 import { closeLane, noteAlive, noteSuspect, noteTransient } from '../../shared/lanes/lane.ts'
 import { again, type Verdict } from '../../shared/queues/verdict.ts'
@@ -15,14 +16,15 @@ export async function fail(
   parts: GenerateParts,
   work: Work,
   failure: Failure,
-  call: { sent: boolean; probe: boolean },
+  call: { sent: boolean; probe: boolean; entry: LogEntry | undefined },
 ): Promise<Verdict> {
   const booking = bookingOf(failure, { ...call, priceNano: work.job.item.price_nano ?? 0 })
   const suspicion = await tellLane(parts, work.item, failure, call.sent)
   const decision = decide(failure, work.tries, booking, work.policy, suspicion, parts.random.number())
   parts.log.debug({ item: work.item, class: failure.class, decision: decision.kind, err: failure }, 'a step failed')
-  if (decision.kind === 'settle') return await settleFailed(parts, work, decision.error, booking)
-  return await giveBack(parts, work, booking, false, decision.afterMs)
+  if (decision.kind === 'settle') return await settleFailed(parts, work, decision.error, booking, call.entry)
+  await putBack(parts.redis, parts.keys, work.attempt.hold, booking, false, call.entry)
+  return again(decision.afterMs)
 }
 
 /** What a failure says of the provider as a whole. */
@@ -82,6 +84,7 @@ export async function settleFailed(
   work: Work,
   error: ResultError,
   booking: Booking,
+  entry?: LogEntry,
 ): Promise<Verdict> {
   const outcome: Outcome = {
     id: work.item,
@@ -90,7 +93,37 @@ export async function settleFailed(
     response: null,
     error,
   }
-  return await parts.settle.settle(work.job, work.attempt.hold, { outcome, booking, ownObjectCostNano: undefined })
+  return await parts.settle.settle(work.job, work.attempt.hold, {
+    outcome,
+    booking,
+    entry,
+    ownObjectCostNano: undefined,
+  })
+}
+
+/** The batch closed before the item was made, and no call of it left an image. */
+export async function settleClosed(parts: GenerateParts, work: Work, closing: Closing): Promise<Verdict> {
+  const outcome = closedOutcome(work.item, work.job.item.custom_id, closing)
+  return await parts.settle.settle(work.job, work.attempt.hold, {
+    outcome,
+    booking: nothingToBook,
+    ownObjectCostNano: undefined,
+  })
+}
+
+/** What a call came to, for the item's attempt log. */
+export function entryOf(
+  parts: Pick<GenerateParts, 'clock'>,
+  what: string,
+  status: number | undefined,
+  durationMs: number,
+): LogEntry {
+  return {
+    at: Math.floor(parts.clock.now() / 1000),
+    class: what,
+    status: status ?? null,
+    duration_ms: Math.round(durationMs),
+  }
 }
 
 /** Lets go of the item without an outcome; it comes again after `afterMs`. */

@@ -1,8 +1,10 @@
-import { claimItem, type Tries } from '../../shared/batch/claim.ts'
+import { claimItem, type Closing, type Tries } from '../../shared/batch/claim.ts'
 import { grantCall, type Grant } from '../../shared/batch/grant.ts'
+import { handBack } from '../../shared/batch/hand-back.ts'
 import { nothingToBook } from '../../shared/batch/put-back.ts'
 import { recordAnswer } from '../../shared/batch/record-answer.ts'
 import { itemId } from '../../shared/contract/ids.ts'
+import type { LogEntry } from '../../shared/contract/result.ts'
 import { Failure } from '../../shared/failures/failure.ts'
 import type { GenerateJob } from '../../shared/queues/jobs.ts'
 import { again, done, type Verdict } from '../../shared/queues/verdict.ts'
@@ -13,7 +15,7 @@ import { ProviderFailure } from '../provider/errors.ts'
 import type { Slot } from '../slots.ts'
 import { checkImage, type CheckedImage } from './check.ts'
 import { exhausted } from './decide.ts'
-import { fail, giveBack, settleFailed, settleFound } from './endings.ts'
+import { entryOf, fail, giveBack, settleClosed, settleFailed, settleFound } from './endings.ts'
 import { lookForOutput, type Look, type Standing } from './look.ts'
 import { receiveImage } from './receive.ts'
 import { storeOutput } from './store-output.ts'
@@ -48,6 +50,8 @@ async function climb(parts: GenerateParts, job: GenerateJob, attempt: OpenAttemp
   switch (claim.kind) {
     case 'settled':
       return done
+    case 'paused':
+      return await giveToFeed(parts, attempt, { claimed: false })
     case 'held':
       return again(heldAgainMs * (1 + random.number()))
     case 'wait':
@@ -67,10 +71,10 @@ async function climb(parts: GenerateParts, job: GenerateJob, attempt: OpenAttemp
     tries: claim.tries,
     policy: { maxAttempts: job.max_attempts, retryUnknown: parts.retryUnknown },
   }
-  return await makeOrFind(parts, work)
+  return await makeOrFind(parts, work, claim.closing)
 }
 
-async function makeOrFind(parts: GenerateParts, work: Work): Promise<Verdict> {
+async function makeOrFind(parts: GenerateParts, work: Work, closing: Closing | undefined): Promise<Verdict> {
   let look: Look
   try {
     look = await parts.storage.persist('read', () => lookForOutput(parts.store, work.wanted), parts.stopping)
@@ -82,21 +86,39 @@ async function makeOrFind(parts: GenerateParts, work: Work): Promise<Verdict> {
     const answered = { kind: 'url', url: work.attempt.url } as const
     return await keepImage(parts, work, answered, look.standing, work.tries)
   }
+  if (closing !== undefined) return await settleClosed(parts, work, closing)
   const spent = exhausted(work.tries, work.policy)
   if (spent !== undefined) return await settleFailed(parts, work, spent, nothingToBook)
   return await payForImage(parts, work, look.standing)
+}
+
+/** The item's job ends; the feed makes a new one when the batch goes on. */
+async function giveToFeed(
+  parts: GenerateParts,
+  { hold }: OpenAttempt,
+  why: { claimed: boolean; overBudgetNano?: number },
+): Promise<Verdict> {
+  const back = await handBack(parts.redis, parts.keys, hold, { ...why, nowMs: parts.clock.now() })
+  if (back === 'in_turn') parts.feedTrigger.ready(hold.priority, 0)
+  return done
 }
 
 /** Slot, grant, call: the only way to a paid call. */
 async function payForImage(parts: GenerateParts, work: Work, standing: Standing | undefined): Promise<Verdict> {
   const { keys, epoch, clock } = parts
   const { attempt, job } = work
+  const watched = parts.batchWatch.watch(job.batch)
   let slot: Slot
   try {
-    slot = await parts.slots.take(job.priority, parts.stopping)
+    slot = await parts.slots.take(job.priority, AbortSignal.any([parts.stopping, watched.signal]))
   } catch {
+    const why = watched.why()
+    if (why === 'closing') return again(0)
+    if (why !== undefined) return await giveToFeed(parts, attempt, { claimed: true })
     // This process stops; another one goes on.
     return await giveBack(parts, work, nothingToBook, false, 0)
+  } finally {
+    watched.end()
   }
   try {
     const priceNano = job.item.price_nano ?? 0
@@ -111,6 +133,11 @@ async function payForImage(parts: GenerateParts, work: Work, standing: Standing 
       return await giveBack(parts, work, nothingToBook, false, 1000)
     }
     if (grant === 'settled' || grant === 'lost') return again(0)
+    if (grant === 'closing') return again(0)
+    if (grant === 'paused' || grant === 'over_budget') {
+      const why = grant === 'paused' ? { claimed: true } : { claimed: true, overBudgetNano: priceNano }
+      return await giveToFeed(parts, attempt, why)
+    }
     if (grant !== 'granted') return await giveBack(parts, work, nothingToBook, false, grant === 'wait' ? 1000 : 200)
     attempt.calling = true
     attempt.reservedNano = priceNano
@@ -118,13 +145,19 @@ async function payForImage(parts: GenerateParts, work: Work, standing: Standing 
       return await giveBack(parts, work, nothingToBook, false, 0)
     }
     parts.metrics.slot('taken', job.priority)
-    return await call(parts, work, slot, standing)
+    return await call(parts, work, slot, standing, askedAt + sendWithinMs)
   } finally {
     slot.release()
   }
 }
 
-async function call(parts: GenerateParts, work: Work, slot: Slot, standing: Standing | undefined): Promise<Verdict> {
+async function call(
+  parts: GenerateParts,
+  work: Work,
+  slot: Slot,
+  standing: Standing | undefined,
+  sendBy: number,
+): Promise<Verdict> {
   const { clock, provider } = parts
   const { item, model, prompt, parameters, extra } = { ...work.job.item, item: work.item }
   const sentAt = clock.monotonic()
@@ -135,19 +168,22 @@ async function call(parts: GenerateParts, work: Work, slot: Slot, standing: Stan
       prompt,
       parameters,
       ...(extra === undefined ? {} : { extra }),
-      idempotencyKey: `${item}-${String(work.tries.calls + 1)}`,
+      // Another round is another wish: its first call must not be answered with that of the round before.
+      idempotencyKey: `${item}-${String(work.job.round)}-${String(work.tries.calls + 1)}`,
       signal: parts.deadline,
+      sendBy,
     })
   } catch (error) {
     const failure = toFailure(parts, error)
     parts.metrics.providerCall(failure.class, clock.monotonic() - sentAt)
     await notePace(parts, error instanceof ProviderFailure ? error.pace : {}, clock.monotonic() - sentAt, failure)
-    return await fail(parts, work, failure, { sent: true, probe: slot.probe })
+    const entry = entryOf(parts, failure.class, failure.providerStatus, clock.monotonic() - sentAt)
+    return await fail(parts, work, failure, { sent: true, probe: slot.probe, entry })
   }
   const durationMs = clock.monotonic() - sentAt
   parts.metrics.providerCall('ok', durationMs)
   work.attempt.url = answer.image.kind === 'url' ? answer.image.url : undefined
-  await bookAnswer(parts, work)
+  await bookAnswer(parts, work, entryOf(parts, 'ok', 200, durationMs))
   await notePace(parts, answer.pace, durationMs)
   const { calls, costNano } = work.tries
   const tries = { ...work.tries, calls: calls + 1, costNano: costNano + work.attempt.reservedNano }
@@ -159,11 +195,11 @@ async function call(parts: GenerateParts, work: Work, slot: Slot, standing: Stan
  * Books the call as answered. Redis may be away: the image is paid for, so it is kept until that works, or stored
  * unbooked at the deadline, where it speaks for itself.
  */
-async function bookAnswer(parts: GenerateParts, { attempt, item }: Work): Promise<void> {
+async function bookAnswer(parts: GenerateParts, { attempt, item }: Work, entry: LogEntry): Promise<void> {
   while (attempt.calling && !parts.deadline.aborted) {
     try {
       // Where another attempt took over meanwhile it has booked this very call, and the image is still ours to keep.
-      await recordAnswer(parts.redis, parts.keys, attempt.hold, attempt.url)
+      await recordAnswer(parts.redis, parts.keys, attempt.hold, attempt.url, entry)
       attempt.calling = false
     } catch (error) {
       parts.log.warn({ err: error, item }, 'a paid answer waits to be booked')
@@ -203,7 +239,11 @@ async function keepImage(
     there = await parts.storage.persist('write', () => storeOutput(parts.store, output, standing), parts.deadline)
   } catch (error) {
     if (parts.deadline.aborted) return await giveBack(parts, work, nothingToBook, true, 0)
-    return await fail(parts, { ...work, tries }, toFailure(parts, error), { sent: false, probe: false })
+    return await fail(parts, { ...work, tries }, toFailure(parts, error), {
+      sent: false,
+      probe: false,
+      entry: undefined,
+    })
   }
   return await settleFound(parts, work, there, nothingToBook)
 }

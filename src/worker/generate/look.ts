@@ -28,7 +28,7 @@ export type Look =
   | { readonly kind: 'missing'; readonly standing: Standing | undefined }
 
 /**
- * Whether the output stands already: before every call, since an earlier one may have been paid for (P3). One HEAD
+ * Whether the output stands already: before every call, since an earlier one may have been paid for. One HEAD
  * where the key has its extension, else one LIST of the stem and a HEAD of what is found.
  */
 export async function lookForOutput(store: Store, wanted: Wanted): Promise<Look> {
@@ -59,7 +59,7 @@ async function standingAt(store: Store, { tenant, key }: Wanted): Promise<Standi
   return found
 }
 
-/** What `{{ext}}` can have become (contract: "Output keys"). */
+/** What `{{ext}}` can have become (docs/api.md). */
 const imageExtensions = ['png', 'jpg', 'webp', 'avif'] as const
 
 async function pathsOfStem(store: Store, stem: string): Promise<string[]> {

@@ -19,7 +19,7 @@ const minRate = { bytes: 30 * 1024, windowMs: 30_000 }
 const downloadTimeoutMs = 60_000
 const connectTimeoutMs = 10_000
 
-// A link that says "gone" may only not be there yet: three tries within half a minute (runcrate-api.md section 3, 21).
+// A link that says "gone" may only not be there yet: three tries within half a minute.
 const goneWaitsMs: readonly number[] = [5_000, 20_000]
 const brokenWaitsMs: readonly number[] = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000]
 // No try starts later than this: the link is taken to die young.

@@ -13,6 +13,7 @@ import { again, done, type Verdict } from '../../shared/queues/verdict.ts'
 import type { Redis } from '../../shared/redis/connect.ts'
 import type { Keys } from '../../shared/redis/keys.ts'
 import type { FeedTrigger } from '../feed-trigger.ts'
+import type { RelayTrigger } from '../relay/relay-trigger.ts'
 
 export interface SettleParts {
   readonly redis: Redis
@@ -23,6 +24,7 @@ export interface SettleParts {
   readonly log: Log
   readonly metrics: Metrics
   readonly feedTrigger: FeedTrigger
+  readonly relayTrigger: RelayTrigger
   readonly deadline: AbortSignal
 }
 
@@ -31,7 +33,7 @@ export interface SettleStep {
   settle(
     job: GenerateJob,
     hold: Hold,
-    what: Pick<Settlement, 'outcome' | 'booking' | 'ownObjectCostNano'>,
+    what: Pick<Settlement, 'outcome' | 'booking' | 'entry' | 'ownObjectCostNano'>,
   ): Promise<Verdict>
   /** Whether the ledger says that this round of the batch has ended. */
   hasEnded(batch: string, round: number): Promise<boolean>
@@ -81,6 +83,7 @@ export function newSettleStep(parts: SettleParts): SettleStep {
         await trigger(queues, { v: 1, kind: 'seal', batch: job.batch, chunk: chunkOf(job.item.index) })
       }
       if (settled.batchDone) await trigger(queues, { v: 1, kind: 'finish', batch: job.batch })
+      if (settled.told) parts.relayTrigger()
       parts.feedTrigger.ready(job.priority, settled.ready)
       return done
     },

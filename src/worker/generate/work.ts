@@ -11,7 +11,9 @@ import type { GenerateJob } from '../../shared/queues/jobs.ts'
 import type { Redis } from '../../shared/redis/connect.ts'
 import type { Keys } from '../../shared/redis/keys.ts'
 import type { Attempts, OpenAttempt } from '../attempts.ts'
+import type { BatchWatch } from '../batch-watch.ts'
 import type { Epoch } from '../epoch.ts'
+import type { FeedTrigger } from '../feed-trigger.ts'
 import type { Pace } from '../pace.ts'
 import type { Provider } from '../provider/client.ts'
 import type { Slots } from '../slots.ts'
@@ -36,6 +38,8 @@ export interface GenerateParts extends ReceiveParts {
   readonly provider: Provider
   readonly pace: Pace
   readonly settle: SettleStep
+  readonly feedTrigger: FeedTrigger
+  readonly batchWatch: BatchWatch
   readonly retryUnknown: boolean
   /** Aborts when nothing new shall begin. */
   readonly stopping: AbortSignal

@@ -20,7 +20,7 @@ export function asObject(value: unknown): Record<string, unknown> | undefined {
 /**
  * The image that a 200's body holds, undefined where there is none to use. Three forms exist and asking for one does not
  * promise it; if several are there, `b64_json` is preferred, then a `data:` URI, then the URL, as Runcrate's own SDKs do
- * (runcrate-api.md section 1). A form that cannot be read gives way to the next.
+ * (docs/provider.md). A form that cannot be read gives way to the next.
  */
 export function readImage(body: Record<string, unknown>): AnsweredImage | undefined {
   const data: unknown[] = Array.isArray(body.data) ? body.data : [body.data]

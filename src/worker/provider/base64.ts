@@ -1,7 +1,7 @@
 /**
  * The bytes of base64 text, or undefined where it is not that: `Buffer.from` never refuses, it skips what it does not
  * know, and half an image would be stored as a whole one. The URL-safe alphabet, line breaks, a missing padding and a
- * `data:` prefix are accepted (reliability-webhooks.md, F21).
+ * `data:` prefix are accepted.
  */
 export function decodeBase64(text: string): Buffer | undefined {
   const encoded = withoutDataPrefix(text.trim())?.replace(/[\r\n]/g, '')

@@ -1,9 +1,9 @@
 import { Agent } from 'undici'
 import { exchange } from '../../shared/outbound/exchange.ts'
 import { OutboundError } from '../../shared/outbound/outbound-error.ts'
-import { parseObject, readImage } from './answer.ts'
 import { classifyAnswer, ProviderFailure } from './errors.ts'
 import { readPace } from './pace.ts'
+import { imageOfAnswer } from './scan-answer.ts'
 import type { ImageParameters } from '../../shared/contract/accepted.ts'
 import type { AnswerHeaders } from '../../shared/outbound/outbound-error.ts'
 import type { Clock } from '../../shared/process/clock.ts'
@@ -16,9 +16,11 @@ export interface ImageRequest {
   readonly parameters: ImageParameters
   /** Sent beside the parameters; a known field of the same name wins. */
   readonly extra?: Readonly<Record<string, unknown>>
-  /** Sent in case it is honoured one day; nothing relies on it (runcrate-api.md section 5). */
+  /** Sent in case it is honoured one day; nothing relies on it. */
   readonly idempotencyKey: string
   readonly signal?: AbortSignal
+  /** Not sent after this moment of the monotonic clock. */
+  readonly sendBy?: number
 }
 
 export interface ProviderAnswer {
@@ -79,13 +81,13 @@ export function createProvider(parts: {
           totalTimeoutMs: parts.timeoutMs,
           maxBytes: answerBytesMax,
           signal: request.signal,
+          sendBy: request.sendBy,
         },
       ).catch((error: unknown) => {
         throw error instanceof OutboundError ? ofBrokenExchange(error, clock.now()) : error
       })
       const isSuccess = answer.status >= 200 && answer.status < 300
-      const body = isSuccess ? parseObject(answer.body) : undefined
-      const image = body === undefined ? undefined : readImage(body)
+      const image = isSuccess ? imageOfAnswer(answer.body) : undefined
       if (image === undefined) throw classifyAnswer({ ...answer, nowMs: clock.now(), apiKey })
       return { image, requestId: requestIdOf(answer.headers), pace: readPace(answer.headers, clock.now()) }
     },

@@ -32,7 +32,7 @@ const late: Verdict = { class: 'transient', code: 'provider_timeout' }
 const unknown: Verdict = { class: 'unknown_outcome', code: 'outcome_unknown' }
 const badOutput: Verdict = { class: 'bad_output', code: 'output_invalid' }
 
-/** What a status means where nothing below says otherwise: the rows of runcrate-api.md section 3. */
+/** What a status means where nothing below says otherwise: docs/provider.md. */
 const byStatus = new Map<number, Verdict>([
   [401, closed],
   [402, closed],
@@ -171,7 +171,7 @@ function waitMs(verdict: Verdict, pace: PaceHints, nowMs: number): number | unde
   return Math.min(Math.max(pace.retryAfterMs ?? 0, resetMs, 1_000), paceWaitMsMax)
 }
 
-/** Runcrate's `{ error: { message, type, code } }` and what upstreams are known to let through (runcrate-api.md 3). */
+/** Runcrate's `{ error: { message, type, code } }` and what upstreams are known to let through (docs/provider.md). */
 function readError(body: Buffer): ErrorBody {
   const parsed = parseObject(body)
   if (parsed === undefined) {

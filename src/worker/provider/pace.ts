@@ -15,7 +15,7 @@ export interface PaceHints {
 export const paceWaitMsMax = 120_000
 
 /**
- * Reads `X-RateLimit-*` (Runcrate's, runcrate-api.md section 4) or `RateLimit-*` (IETF draft) in any case. Times are
+ * Reads `X-RateLimit-*` (Runcrate's, docs/provider.md) or `RateLimit-*` (IETF draft) in any case. Times are
  * corrected by the `Date` header, since the provider's clock need not be ours.
  */
 export function readPace(headers: AnswerHeaders, nowMs: number): PaceHints {

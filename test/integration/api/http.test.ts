@@ -67,14 +67,14 @@ describe('addresses', () => {
     '//v1/batches',
     '/V1/batches',
     '/metrics',
-    '/v1/batches/x/cancel',
+    '/v1/batches/x/events',
   ])('answers 404 for %s', async (path) => {
     expect(await problemOf(await test.send('GET', path))).toMatchObject({ status: 404, code: 'not_found' })
   })
 
   it.each<[string, string, string]>([
     ['PUT', '/v1/batches', 'POST, GET, HEAD'],
-    ['DELETE', '/v1/batches/batch_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'GET, HEAD'],
+    ['DELETE', '/v1/batches/batch_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'GET, HEAD, PATCH'],
     ['POST', '/v1/batches/batch_01ARZ3NDEKTSV4RRFFQ69G5FAV/results', 'GET, HEAD'],
     ['OPTIONS', '/v1/batches', 'POST, GET, HEAD'],
     ['POST', '/livez', 'GET, HEAD'],

@@ -57,6 +57,7 @@ function line(batch: string, index: number): StoredResultLine {
     attempts: 1,
     cost_usd: '0.003',
     round: 1,
+    attempt_log: [],
   }
 }
 
@@ -69,7 +70,7 @@ async function end(batch: string, count: number): Promise<void> {
   }
   const seen = await readBatchObject(test.parts, 'default', batch)
   if (seen === undefined) throw new Error('no batch')
-  await writeSummary(store, { v: 1, round: 1, batch: { ...seen, status: 'completed', blocked_by: null } })
+  await writeSummary(store, { v: 1, round: 1, sequence: 2, batch: { ...seen, status: 'completed', blocked_by: null } })
   await redis.del(keys.batch(batch).live)
 }
 

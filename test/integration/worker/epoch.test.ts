@@ -1,210 +1,280 @@
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock, type Clock } from '../../../src/shared/process/clock.ts'
+import { systemRandom } from '../../../src/shared/process/random.ts'
 import { connect, type Redis } from '../../../src/shared/redis/connect.ts'
 import { newKeys, type Keys } from '../../../src/shared/redis/keys.ts'
 import { watchEpoch, type Epoch } from '../../../src/worker/epoch.ts'
 import type { Rebuilt } from '../../../src/worker/rebuild.ts'
 import { eventually } from '../../support/eventually.ts'
-import { openRedis } from '../../support/engine.ts'
+import { startOwnRedis, type OwnRedis } from '../../support/own-redis.ts'
 
-const lockMs = 8000
+const lockMs = 2000
+const nothing: Rebuilt = { live: 0, created: 0, lost: 0 }
+
+let own: OwnRedis
 let redis: Redis
 let keys: Keys
-let epochs: Epoch[]
-let errors: Error[]
-let rebuilds: number
-beforeEach(() => {
-  redis = openRedis()
-  keys = newKeys(`{t-${randomBytes(6).toString('hex')}}`)
-  epochs = []
-  errors = []
-  rebuilds = 0
+const watching: { epoch: Epoch; guarded: Redis }[] = []
+beforeAll(async () => {
+  own = await startOwnRedis()
+  redis = connect(own.url, 'own', () => undefined)
+}, 60_000)
+afterAll(async () => {
+  redis.disconnect()
+  await own[Symbol.asyncDispose]()
+})
+let tests = 0
+beforeEach(async () => {
+  tests += 1
+  keys = newKeys(`{t${String(tests)}}`)
+  await redis.flushall()
 })
 afterEach(() => {
-  for (const epoch of epochs) epoch.stop()
-  redis.disconnect()
+  for (const { epoch } of watching.splice(0)) epoch.stop()
 })
 
-interface Watched {
-  readonly epoch: Epoch
-  readonly guarded: Redis
+/** Watches the epoch as a worker does; `rebuild` says what it finds. */
+function watch(rebuild: () => Promise<Rebuilt> = () => Promise.resolve(nothing), clock: Clock = systemClock): Epoch {
+  const guarded = connect(own.url, 'guarded', () => undefined)
+  const parts = { redis: guarded, keys, clock, random: systemRandom, lockMs, rebuild, onError: () => undefined }
+  const epoch = watchEpoch(parts)
+  watching.push({ epoch, guarded })
+  return epoch
 }
 
-function watch(
-  rebuilt: () => Promise<Rebuilt> = () => Promise.resolve({ live: 0, lost: 0 }),
-  clock: Clock = systemClock,
-): Watched {
-  const guarded = connect(inject('redisUrl'), 'guarded', () => undefined)
-  const epoch = watchEpoch({
-    redis: guarded,
-    keys,
-    clock,
-    lockMs,
-    rebuild() {
-      rebuilds += 1
-      return rebuilt()
-    },
-    onError: (error) => errors.push(error),
-  })
-  epochs.push(epoch)
-  return { epoch, guarded }
-}
-
-async function currentRunId(): Promise<string> {
+async function realRunId(): Promise<string> {
   return /run_id:(\w+)/.exec(await redis.info('server'))?.[1] ?? ''
 }
 
-const ask = (epoch: Epoch): Promise<string> => epoch.guarded((_, runId) => Promise.resolve(runId))
-const quietMs = async (): Promise<number> => {
-  const [seconds] = await redis.time()
-  return Number(await redis.hget(keys.epoch, 'quiet_until_ms')) - Number(seconds) * 1000
+const epochInRedis = async (): Promise<string | null> => redis.hget(keys.epoch, 'run_id')
+const runIdOf = (epoch: Epoch): Promise<string> => epoch.guarded((_, runId) => Promise.resolve(runId))
+
+async function quietMs(): Promise<number> {
+  const [seconds, micros] = await redis.time()
+  const nowMs = Number(seconds) * 1000 + Number(micros) / 1000
+  return Number(await redis.hget(keys.epoch, 'quiet_until_ms')) - nowMs
 }
 
-describe('the epoch', () => {
-  it('lets nothing through before Redis was held against the ledger', async () => {
-    const { promise, resolve } = Promise.withResolvers<Rebuilt>()
-    const { epoch } = watch(() => promise)
-    await eventually(() => rebuilds === 1, { what: 'the rebuild' })
-    await expect(ask(epoch)).rejects.toMatchObject({ class: 'engine_away' })
-    expect(await redis.exists(keys.epoch)).toBe(0)
-    resolve({ live: 0, lost: 0 })
-    await epoch.known
-    expect(await ask(epoch)).toBe(await currentRunId())
-    expect(await redis.hget(keys.epoch, 'run_id')).toBe(await currentRunId())
-  })
+/** A rebuild that waits for the test, and how often it was asked for. */
+function gated(found: Rebuilt = nothing) {
+  const waiting: (() => void)[] = []
+  let asked = 0
+  return {
+    asked: () => asked,
+    rebuild: async (): Promise<Rebuilt> => {
+      asked += 1
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      return found
+    },
+    async go() {
+      await eventually(() => waiting.length > 0, { what: 'a rebuild to wait' })
+      waiting.shift()?.()
+    },
+  }
+}
 
-  it('lets a process claim at once that finds a Redis which was held against it', async () => {
-    await watch().epoch.known
-    const { epoch } = watch()
+describe('watchEpoch', () => {
+  it('holds a Redis that nobody knows against the ledger, and says so in it', async () => {
+    let rebuilds = 0
+    const epoch = watch(() => {
+      rebuilds += 1
+      return Promise.resolve(nothing)
+    })
     await epoch.known
     expect(rebuilds).toBe(1)
-    expect(await ask(epoch)).toBe(await currentRunId())
-  })
-
-  it('is set by one of many who start at once', async () => {
-    const all = [watch(), watch(), watch()]
-    await Promise.all(all.map(({ epoch }) => epoch.known))
+    expect(await epochInRedis()).toBe(await realRunId())
+    expect(await runIdOf(epoch)).toBe(await realRunId())
+    await epoch.check()
     expect(rebuilds).toBe(1)
-    expect(await redis.exists(keys.lease('rebuild'))).toBe(0)
   })
 
-  it('is not set again, and no quiet time ended, by one who comes just too late', async () => {
-    // It has seen that there is no epoch; another is through with the rebuild before it has the lease.
-    const guarded = connect(inject('redisUrl'), 'guarded', () => undefined)
-    const { promise, resolve } = Promise.withResolvers<undefined>()
-    const late = new Proxy(guarded, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name)
-        if (name === 'set') return async (...call: Parameters<Redis['set']>) => promise.then(() => target.set(...call))
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      },
-    })
-    const second = watchEpoch({
-      redis: late,
-      keys,
-      clock: systemClock,
-      lockMs,
-      rebuild: () => Promise.reject(new Error('a second rebuild')),
-      onError: (error) => errors.push(error),
-    })
-    epochs.push(second)
-    await eventually(() => guarded.status === 'ready', { what: 'the connection' })
-    await watch(() => Promise.resolve({ live: 1, lost: 1 })).epoch.known
-    resolve(undefined)
-    await second.known
-    expect([errors, rebuilds]).toEqual([[], 1])
-    expect(await quietMs()).toBeGreaterThan(lockMs - 3000)
-    expect(await redis.exists(keys.lease('rebuild'))).toBe(0)
-  })
-
-  it('keeps its quiet time where two rebuild all the same', async () => {
-    await redis.hset(keys.epoch, 'run_id', 'an-older-run', 'quiet_until_ms', 0)
-    const { promise, resolve } = Promise.withResolvers<Rebuilt>()
-    const slow = watch(() => promise)
-    await eventually(() => rebuilds === 1, { what: 'the first rebuild' })
-    await redis.del(keys.lease('rebuild')) // it takes longer than its lease
-    await watch(() => Promise.resolve({ live: 1, lost: 0 })).epoch.known
-    resolve({ live: 0, lost: 0 })
-    await slow.epoch.known
-    expect(rebuilds).toBe(2)
-    expect(await quietMs()).toBeGreaterThan(lockMs - 3000)
-  })
-
-  it('is looked at anew when it is asked to: a FLUSHALL cuts no connection', async () => {
-    const { epoch } = watch()
+  it('lets nothing through before that', async () => {
+    const { rebuild, go } = gated()
+    const epoch = watch(rebuild)
+    await eventually(() => epochInRedis().then(() => true), { what: 'Redis' })
+    let sent = false
+    const send = (): Promise<unknown> =>
+      epoch.guarded(() => {
+        sent = true
+        return Promise.resolve()
+      })
+    await expect(send()).rejects.toMatchObject({ class: 'engine_away' })
+    expect(sent).toBe(false)
+    await go()
     await epoch.known
-    await redis.del(keys.epoch)
+    await send()
+    expect(sent).toBe(true)
+  })
+
+  it('asks for no rebuild where another process has made one for this Redis', async () => {
+    await watch().known
+    let rebuilds = 0
+    const epoch = watch(() => {
+      rebuilds += 1
+      return Promise.resolve(nothing)
+    })
+    await epoch.known
+    expect(rebuilds).toBe(0)
+    expect(await runIdOf(epoch)).toBe(await realRunId())
+  })
+
+  it('makes one rebuild where many find a Redis that nobody knows', async () => {
+    const { rebuild, go, asked } = gated()
+    const all = [watch(rebuild), watch(rebuild), watch(rebuild)]
+    await go()
+    await Promise.all(all.map((epoch) => epoch.known))
+    expect(asked()).toBe(1)
+  })
+
+  it('comes again where a rebuild failed, soon, and for whoever is there', async () => {
+    const failing = watch(() => Promise.reject(new Error('S3 is away')))
+    const other = watch()
+    await other.known
+    await failing.known
+    expect(await epochInRedis()).toBe(await realRunId())
+  }, 10_000)
+
+  it('finds out about a FLUSHALL, which cuts no connection, when it is asked to check', async () => {
+    let rebuilds = 0
+    const epoch = watch(() => {
+      rebuilds += 1
+      return Promise.resolve({ live: 2, created: 2, lost: 2 })
+    })
+    await epoch.known
+    await redis.flushall()
     await epoch.check()
     expect(rebuilds).toBe(2)
-    expect(await redis.hget(keys.epoch, 'run_id')).toBe(await currentRunId())
+    expect(await epochInRedis()).toBe(await realRunId())
+  })
+
+  it('gives the living one lease to speak first where Redis has lost a batch, and nobody where there is none', async () => {
+    await watch(() => Promise.resolve({ live: 3, created: 0, lost: 0 })).known
+    expect(await quietMs()).toBeLessThanOrEqual(0)
+    await redis.flushall()
+    await watch(() => Promise.resolve({ live: 3, created: 0, lost: 1 })).known
+    expect(await quietMs()).toBeGreaterThan(lockMs / 2)
+  })
+
+  it('is not known by a rebuild that a FLUSHALL came into the middle of', async () => {
+    const { rebuild, go, asked } = gated()
+    const epoch = watch(rebuild)
+    await eventually(() => asked() === 1, { what: 'a rebuild' })
+    await redis.flushall()
+    await go()
+    await eventually(() => asked() === 2, { what: 'another rebuild' })
+    expect(await epochInRedis()).toBeNull()
+    await expect(runIdOf(epoch)).rejects.toMatchObject({ class: 'engine_away' })
+    await go()
+    await epoch.known
+    expect(await epochInRedis()).toBe(await realRunId())
+  })
+
+  it('is not known by a rebuild that another one, later begun, has overtaken; the later one counts', async () => {
+    const slow = gated()
+    const first = watch(slow.rebuild)
+    await eventually(() => slow.asked() === 1, { what: 'a rebuild' })
+    await redis.flushall()
+    await watch().known
+    await slow.go()
+    await first.known
+    expect(slow.asked()).toBe(1)
+    expect(await runIdOf(first)).toBe(await realRunId())
+  })
+})
+
+describe('a Redis that comes back', () => {
+  it('is another one, held against the ledger anew; what may have been under way is given one lease', async () => {
+    let rebuilds = 0
+    const epoch = watch(() => {
+      rebuilds += 1
+      return Promise.resolve({ live: 1, created: 0, lost: 0 })
+    })
+    await epoch.known
+    const before = await realRunId()
+    await restart()
+    await eventually(() => runIdOf(epoch).then((runId) => runId !== before), { what: 'the new run', withinMs: 15_000 })
+    expect(rebuilds).toBe(2)
+    expect(await epochInRedis()).toBe(await realRunId())
+    expect(await quietMs()).toBeGreaterThan(0)
+  })
+
+  it('gets nothing that was sent to the one before, nor anything before it was compared', async () => {
+    const { rebuild, go, asked } = gated()
+    const epoch = watch(rebuild)
+    await go()
+    await epoch.known
+    const incr = (name: string): Promise<unknown> => epoch.guarded((guarded) => guarded.incr(name))
+    await redis.call('CLIENT', 'PAUSE', '60000', 'ALL')
+    const unanswered = incr('unanswered').then(
+      () => 'answered',
+      (error: unknown) => error,
+    )
+    await restart()
+    expect(await unanswered).toMatchObject({ class: 'engine_away' })
+    await eventually(() => asked() === 2, { what: 'the rebuild', withinMs: 15_000 })
+    for (let at = 0; at < 20; at += 1) await expect(incr('early')).rejects.toMatchObject({ class: 'engine_away' })
+    expect(await redis.exists('unanswered', 'early')).toBe(0)
+    await go()
+    await eventually(() => incr('late').then(() => true), { what: 'the new run' })
+    expect(await redis.exists('unanswered', 'early')).toBe(0)
+  })
+
+  it('is not known by a rebuild of the one before, in the middle of which it came', async () => {
+    const { rebuild, go, asked } = gated()
+    const epoch = watch(rebuild)
+    await eventually(() => asked() === 1, { what: 'a rebuild' })
+    await restart()
+    await redis.ping()
+    await go()
+    await eventually(() => asked() === 2, { what: 'another rebuild', withinMs: 15_000 })
+    await expect(runIdOf(epoch)).rejects.toMatchObject({ class: 'engine_away' })
+    await go()
+    await eventually(() => runIdOf(epoch).then(() => true), { what: 'the new run' })
+    expect(await runIdOf(epoch)).toBe(await realRunId())
+    expect(await epochInRedis()).toBe(await realRunId())
   })
 
   it.each([
-    ['that is empty and stays so, there is nothing to wait for', undefined, { live: 0, lost: 0 }, false],
-    ['that is empty beside new batches, neither', undefined, { live: 2, lost: 0 }, false],
-    ['that lost batches, the living speak first', undefined, { live: 2, lost: 1 }, true],
-    ['that came back older, the living speak first, whatever it has', 'an-older-run', { live: 1, lost: 0 }, true],
-    [
-      'that came back older without a live batch, there is nothing to wait for',
-      'an-older-run',
-      { live: 0, lost: 0 },
-      false,
-    ],
-  ])('in a Redis %s', async (_, before, rebuilt, quiet) => {
-    if (before !== undefined) await redis.hset(keys.epoch, 'run_id', before, 'quiet_until_ms', 0)
-    await watch(() => Promise.resolve(rebuilt)).epoch.known
-    const leftMs = await quietMs()
-    if (quiet) expect(leftMs > lockMs - 3000 && leftMs <= lockMs + 1000).toBe(true)
-    else expect(leftMs).toBeLessThanOrEqual(1000)
-  })
-
-  it('is tried again soon where the rebuild fails', async () => {
-    let failures = 1
-    const { epoch } = watch(
-      () => {
-        failures -= 1
-        return failures >= 0 ? Promise.reject(new Error('S3 is away')) : Promise.resolve({ live: 0, lost: 0 })
-      },
-      { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 20, signal) },
+    ['longer than half a lease: this process lets the others speak first', 1.5, false],
+    ['shorter: it goes on at once', 0.2, true],
+  ])('after %s', async (_, leases, goesOn) => {
+    let aheadMs = 0
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMs }
+    const epoch = watch(undefined, clock)
+    await epoch.known
+    const before = await realRunId()
+    await own.kill()
+    await eventually(
+      () =>
+        runIdOf(epoch).then(
+          () => false,
+          () => true,
+        ),
+      { what: 'the cut' },
     )
-    await epoch.known
-    expect(errors.map(({ message }) => message)).toEqual(['S3 is away'])
+    aheadMs = leases * lockMs
+    await own.start()
+    await eventually(async () => (await epochInRedis()) !== before && (await epochInRedis()) === (await realRunId()), {
+      what: 'the new run',
+      withinMs: 15_000,
+    })
+    const goes = (): Promise<boolean> =>
+      runIdOf(epoch).then(
+        () => true,
+        () => false,
+      )
+    if (goesOn) await eventually(goes, { what: 'it to go on', withinMs: 500 })
+    else {
+      await epoch.known
+      expect(await goes()).toBe(false)
+      aheadMs += lockMs
+      expect(await goes()).toBe(true)
+    }
   })
 })
 
-describe('after a cut', () => {
-  it('nothing is sent before the run of the new connection was compared, and then all is well', async () => {
-    const { epoch, guarded } = watch()
-    await epoch.known
-    guarded.stream.destroy()
-    await eventually(() => guarded.status !== 'ready', { what: 'the cut' })
-    await expect(ask(epoch)).rejects.toMatchObject({ class: 'engine_away' })
-    await eventually(() => ask(epoch), { what: 'the way back' })
-    expect(rebuilds).toBe(1)
-  })
-
-  it('of more than half a lease, this process claims nothing for one: others may take it for dead', async () => {
-    let skippedMs = 0
-    const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + skippedMs }
-    const { epoch, guarded } = watch(undefined, clock)
-    await epoch.known
-    guarded.stream.destroy()
-    await eventually(() => guarded.status !== 'ready', { what: 'the cut' })
-    skippedMs += lockMs / 2 + 1
-    await eventually(() => guarded.status === 'ready', { what: 'the connection' })
-    await epoch.check()
-    await expect(ask(epoch)).rejects.toMatchObject({ class: 'engine_away' })
-    skippedMs += lockMs - 1000
-    await expect(ask(epoch)).rejects.toMatchObject({ class: 'engine_away' })
-    skippedMs += 1001
-    expect(await ask(epoch)).toBe(await currentRunId())
-  })
-
-  it('an error of Redis is told as one of the engine', async () => {
-    const { epoch } = watch()
-    await epoch.known
-    const failing = epoch.guarded(() => Promise.reject(new Error('Command timed out')))
-    await expect(failing).rejects.toMatchObject({ class: 'engine_away', cause: new Error('Command timed out') })
-  })
-})
+/** SIGKILL, and again from its disk. */
+async function restart(): Promise<void> {
+  await own.kill()
+  await own.start()
+}

@@ -101,7 +101,7 @@ describe('the first run', () => {
   it('refuses what it does not know in a line', async () => {
     const { stderr, code } = await run(['dmeo'])
     expect(code).toBe(2)
-    expect(stderr).toBe('"dmeo" is none of demo, up, test, check, accept, build.\n')
+    expect(stderr).toBe('"dmeo" is none of demo, up, test, check, accept, build, bench.\n')
   })
 
   it('passes a signal on and ends with the code of what it started', async () => {

@@ -1,14 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { applyControl } from '../../../../src/shared/batch/apply-control.ts'
 import { claimItem } from '../../../../src/shared/batch/claim.ts'
 import { nothingToBook, putBack } from '../../../../src/shared/batch/put-back.ts'
 import { recordAnswer } from '../../../../src/shared/batch/record-answer.ts'
 import type { Hold } from '../../../../src/shared/batch/hold.ts'
+import { firstControl, type Control } from '../../../../src/shared/ledger/control.ts'
+import type { Manifest } from '../../../../src/shared/ledger/manifest.ts'
 import type { Redis } from '../../../../src/shared/redis/connect.ts'
 import {
   beat,
   claim,
   claimAndGrant,
   freshEngine,
+  grant,
   newBatch,
   newHold,
   openRedis,
@@ -36,12 +40,16 @@ const untried = { calls: 0, unknown: 0, bad: 0, costNano: 0, suspected: 0 }
 const spentOnce = { ...untried, calls: 1, unknown: 1, costNano: priceNano }
 const stem = 'shared/shoe'
 
+async function say(manifest: Manifest, what: Partial<Control>): Promise<void> {
+  await applyControl(redis, engine.keys, manifest, { ...firstControl, version: 1, ...what }, 1)
+}
+
 describe('claimItem', () => {
   it('takes a free key, says that nothing was spent, and writes who holds it for what', async () => {
     const manifest = await newBatch(engine, 2, { fed: 2 })
     const before = await readState(engine, manifest.batch)
     const hold = newHold(manifest, 1)
-    expect(await claim(engine, hold)).toEqual({ kind: 'claimed', tries: untried, url: undefined })
+    expect(await claim(engine, hold)).toEqual({ kind: 'claimed', tries: untried, url: undefined, closing: undefined })
     const { process, attempt, batch } = hold
     expect(await readFence(engine, hold)).toEqual({ process, attempt, batch, index: '1', round: '1' })
     const ttlMs = await redis.pttl(engine.keys.fence(hold.tenant, hold.stem))
@@ -85,7 +93,7 @@ describe('claimItem', () => {
     await beat(engine, 'other', -1)
     await claimAndGrant(engine, newHold(manifest, 0, { process: 'other' }))
     const hold = newHold(manifest, 0)
-    expect(await claim(engine, hold)).toEqual({ kind: 'claimed', tries: spentOnce, url: undefined })
+    expect(await claim(engine, hold)).toEqual({ kind: 'claimed', tries: spentOnce, url: undefined, closing: undefined })
     const { live, states, tries } = await readState(engine, manifest.batch)
     expect(live).toMatchObject({ calls: 1, indeterminate: 1, cost_nano: priceNano })
     expect(states).toEqual(['fed'])
@@ -119,6 +127,7 @@ describe('claimItem', () => {
       kind: 'claimed',
       tries: { ...untried, calls: 1, costNano: priceNano },
       url: 'https://cdn.example/shoe.png',
+      closing: undefined,
     })
     expect((await readState(engine, manifest.batch)).live).toMatchObject({ calls: 1, indeterminate: 0 })
   })
@@ -136,7 +145,12 @@ describe('claimItem', () => {
     }
     expect(await claim(engine, hold, stillRuns)).toEqual({ kind: 'held' })
     expect(asked).toEqual([running.attempt])
-    expect(await claim(engine, hold, () => false)).toEqual({ kind: 'claimed', tries: spentOnce, url: undefined })
+    expect(await claim(engine, hold, () => false)).toEqual({
+      kind: 'claimed',
+      tries: spentOnce,
+      url: undefined,
+      closing: undefined,
+    })
   })
 
   it('does not take an attempt of its own process for dead because its heartbeat is late', async () => {
@@ -166,7 +180,7 @@ describe('claimItem', () => {
     expect((await readState(engine, one.batch)).states[2]).toBe('in_progress')
 
     const hold = newHold(two, 0, { stem })
-    expect(await claim(engine, hold)).toEqual({ kind: 'claimed', tries: untried, url: undefined })
+    expect(await claim(engine, hold)).toEqual({ kind: 'claimed', tries: untried, url: undefined, closing: undefined })
     const first = await readState(engine, one.batch)
     expect(first.live).toMatchObject({ calls: 1, indeterminate: 1, cost_nano: priceNano })
     expect(first.states).toEqual(['fed', 'fed', 'fed'])
@@ -226,7 +240,7 @@ describe('claimItem', () => {
     await putBack(redis, engine.keys, same, nothingToBook, false)
     await putBackWithUrl()
     const other = newHold(two, 0, { stem })
-    expect(await claim(engine, other)).toMatchObject({ kind: 'claimed', url: undefined })
+    expect(await claim(engine, other)).toMatchObject({ kind: 'claimed', url: undefined, closing: undefined })
     expect(await readFence(engine, other)).not.toHaveProperty('url')
   })
 
@@ -263,6 +277,60 @@ describe('claimItem', () => {
     expect(await claim(engine, later)).toEqual({ kind: 'settled' })
     expect(await readFence(engine, done)).toEqual({})
     expect(await readFence(engine, later)).toEqual({})
+  })
+
+  it('is refused while the batch is paused, and changes nothing; a dead attempt is booked when it goes on', async () => {
+    const manifest = await newBatch(engine, 1, { fed: 1 })
+    await claimAndGrant(engine, newHold(manifest, 0, { process: 'other' }))
+    await say(manifest, { paused_at_ms: 7 })
+    const hold = newHold(manifest, 0)
+    const [fence, state] = [await readFence(engine, hold), await readState(engine, manifest.batch)]
+    expect(await claim(engine, hold)).toEqual({ kind: 'paused' })
+    expect([await readFence(engine, hold), await readState(engine, manifest.batch)]).toEqual([fence, state])
+  })
+
+  it('is refused while the batch is over its budget, but where an attempt died: what that one spent is booked', async () => {
+    const manifest = await newBatch(engine, 2, { fed: 2 })
+    await claimAndGrant(engine, newHold(manifest, 1, { process: 'other' }))
+    await redis.hset(engine.keys.batch(manifest.batch).live, 'over_budget', priceNano)
+    expect(await claim(engine, newHold(manifest, 0))).toEqual({ kind: 'paused' })
+    expect(await claim(engine, newHold(manifest, 1))).toMatchObject({ kind: 'claimed', tries: spentOnce })
+  })
+
+  it('finds an answer that is paid and not fetched also while the batch is paused or over its budget', async () => {
+    const manifest = await newBatch(engine, 1, { fed: 1 })
+    const holder = newHold(manifest, 0, { process: 'other' })
+    await claimAndGrant(engine, holder)
+    await recordAnswer(redis, engine.keys, holder, 'https://cdn.example/shoe.png')
+    await say(manifest, { paused_at_ms: 7 })
+    await redis.hset(engine.keys.batch(manifest.batch).live, 'over_budget', priceNano)
+    const url = 'https://cdn.example/shoe.png'
+    expect(await claim(engine, newHold(manifest, 0))).toMatchObject({ kind: 'claimed', url })
+  })
+
+  it('takes an item of a batch that closes, paused or not, and says how it closes', async () => {
+    for (const [what, closing] of [
+      [{ cancelled_at_ms: 7, paused_at_ms: 5 }, 'cancelled'],
+      [{ expired_at_ms: 7 }, 'expired'],
+    ] as const) {
+      const manifest = await newBatch(engine, 1, { fed: 1 })
+      await say(manifest, what)
+      const hold = newHold(manifest, 0)
+      expect(await claim(engine, hold)).toMatchObject({ kind: 'claimed', closing })
+      expect(await grant(engine, hold)).toBe('closing')
+    }
+  })
+
+  it('is noted among the claimed of its batch, until the key is free again', async () => {
+    const manifest = await newBatch(engine, 2, { fed: 2 })
+    const { claimed } = engine.keys.batch(manifest.batch)
+    const [back, done] = [newHold(manifest, 0), newHold(manifest, 1)]
+    await claim(engine, back)
+    await claim(engine, done)
+    expect((await redis.smembers(claimed)).toSorted()).toEqual(['0', '1'])
+    await putBack(redis, engine.keys, back, nothingToBook, false)
+    await settle(engine, manifest, done, 'failed')
+    expect(await redis.exists(claimed)).toBe(0)
   })
 
   it('is refused, and makes nothing, where Redis does not have the batch', async () => {

@@ -3,6 +3,7 @@ import { createBatch } from '../../../../src/shared/batch/create.ts'
 import type { Redis } from '../../../../src/shared/redis/connect.ts'
 import {
   freshEngine,
+  known,
   newBatch,
   newManifest,
   openRedis,
@@ -55,6 +56,9 @@ describe('createBatch', () => {
       indeterminate: '0',
       images: '0',
       cost_nano: '0',
+      reserved_nano: '0',
+      control_version: '0',
+      purse: expect.stringMatching(/^\d+\.\d+$/) as string,
     })
     expect((await readState(engine, manifest.batch)).states).toEqual(Array(7).fill('open'))
   })
@@ -77,6 +81,8 @@ describe('createBatch', () => {
         round: '1',
         sequence: '1',
         at_ms: String(startedAtMs),
+        control: '',
+        index: '',
       },
     ])
   })
@@ -84,8 +90,8 @@ describe('createBatch', () => {
   it('changes nothing where Redis has the batch, whatever state that is in', async () => {
     const manifest = await newBatch(engine, 3, { fed: 2 })
     const before = await readState(engine, manifest.batch)
-    const known = { round: 1, outcomes: new Map([[0, outcome('failed', 1, '0.00')]]) }
-    expect(await createBatch(redis, engine.keys, manifest, known)).toBe('exists')
+    const failed = known(new Map([[0, outcome('failed', 1, '0.00')]]))
+    expect(await createBatch(redis, engine.keys, manifest, failed)).toBe('exists')
     expect(await readState(engine, manifest.batch)).toEqual(before)
     expect(await redis.lrange(engine.keys.feedBatches('standard', 'default'), 0, -1)).toEqual([manifest.batch])
   })
@@ -100,16 +106,15 @@ describe('createBatch', () => {
 
   it('brings a lost batch back with the outcomes that the ledger knows: states, counts, calls, cost', async () => {
     const manifest = await newBatch(engine, 1001, {
-      known: {
-        round: 1,
-        outcomes: new Map([
+      known: known(
+        new Map([
           [0, outcome('succeeded', 1, '0.003')],
           [1, outcome('succeeded', 2, null)],
           [499, outcome('reused', 0, '0.00')],
           [500, outcome('failed', 3, '0.006')],
           [1000, outcome('failed', 1, '0.00')],
         ]),
-      },
+      ),
     })
     const { live, states } = await readState(engine, manifest.batch)
     expect(live).toMatchObject({ open: 996, succeeded: 2, reused: 1, failed: 2 })
@@ -128,32 +133,33 @@ describe('createBatch', () => {
 
   it('brings a lost batch with an outcome for every item back to be finished, and not to be fed', async () => {
     const outcomes = new Map([0, 1].map((index) => [index, outcome('succeeded', 1, '0.003')]))
-    const manifest = await newBatch(engine, 2, { known: { round: 3, outcomes } })
+    const manifest = await newBatch(engine, 2, { known: known(outcomes, { round: 3 }) })
     expect((await readState(engine, manifest.batch)).live).toMatchObject({ status: 'finalizing', round: 3, open: 0 })
     expect(await redis.exists(engine.keys.feedTenants('standard'))).toBe(0)
     expect(await redis.smembers(engine.keys.batches)).toEqual([manifest.batch])
   })
 
   it('tells nothing again of a batch that was under way', async () => {
-    await newBatch(engine, 2, { known: { round: 1, outcomes: new Map([[0, outcome('reused', 0, '0.00')]]) } })
+    await newBatch(engine, 2, { known: known(new Map([[0, outcome('reused', 0, '0.00')]])) })
     expect(await readEvents(engine)).toEqual([])
   })
 
   it('counts a lost batch on from where its events may have been, so that the sequence grows', async () => {
     const outcomes = new Map([[0, outcome('reused', 0, '0.00')]])
-    for (const [round, sequence] of [
-      [1, '1'],
-      [2, '3'],
+    for (const [round, version, sequence] of [
+      [1, 0, '1'],
+      [1, 2, '5'],
+      [2, 0, '3'],
+      [2, 3, '9'],
     ] as const) {
-      const manifest = await newBatch(engine, 2, { known: { round, outcomes } })
+      const manifest = await newBatch(engine, 2, { known: known(outcomes, { round, version }) })
       expect(await redis.hget(engine.keys.batch(manifest.batch).live, 'sequence')).toBe(sequence)
     }
   })
 
   it('tells of a batch that never came into Redis when it was accepted', async () => {
     const manifest = newManifest(2)
-    const known = { round: 1, outcomes: new Map() }
-    expect(await createBatch(redis, engine.keys, manifest, known)).toBe('created')
+    expect(await createBatch(redis, engine.keys, manifest, known(new Map()))).toBe('created')
     expect(await readEvents(engine)).toMatchObject([
       { type: 'batch.in_progress', batch: manifest.batch, sequence: '1' },
     ])

@@ -48,6 +48,8 @@ describe('endBatch', () => {
       round: '1',
       sequence: '2',
       at_ms: String(nowMs),
+      control: '',
+      index: '',
     })
     expect(await redis.smembers(undelivered)).toEqual([`${manifest.batch}.1`])
     expect(await redis.smembers(engine.keys.batches)).toEqual([])

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { markFed, takeTurn, type Turn } from '../../../../src/shared/batch/feed-turn.ts'
 import type { Priority } from '../../../../src/shared/contract/priority.ts'
 import type { Redis } from '../../../../src/shared/redis/connect.ts'
-import { freshEngine, newBatch, newHold, openRedis, readState, runId, settle } from '../../../support/engine.ts'
+import { freshEngine, known, newBatch, newHold, openRedis, readState, runId, settle } from '../../../support/engine.ts'
 import type { Engine } from '../../../support/engine.ts'
 
 let redis: Redis
@@ -55,7 +55,7 @@ describe('takeTurn', () => {
     const outcomes = new Map(
       range(0, 700).map((index) => [index, { status: 'reused' as const, attempts: 0, cost_usd: '0.00' }]),
     )
-    const { batch } = await newBatch(engine, 705, { known: { round: 1, outcomes } })
+    const { batch } = await newBatch(engine, 705, { known: known(outcomes) })
     expect(await turn()).toMatchObject({ kind: 'items', indexes: [] })
     expect((await readState(engine, batch)).live.cursor).toBe(500)
     expect(await turn()).toMatchObject({ kind: 'items', indexes: range(700, 705) })

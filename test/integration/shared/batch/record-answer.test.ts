@@ -13,6 +13,7 @@ import {
   readEvents,
   readFence,
   readState,
+  settle,
 } from '../../../support/engine.ts'
 import type { Engine } from '../../../support/engine.ts'
 
@@ -85,6 +86,21 @@ describe('recordAnswer', () => {
     const { live, tries } = await readState(engine, manifest.batch)
     expect(tries).toEqual({ 0: `2:1:0:${String(2 * priceNano)}:0:1` })
     expect(live).toMatchObject({ calls: 2, indeterminate: 1, cost_nano: 2 * priceNano })
+  })
+
+  it('counts the call on the batch alone where another attempt has settled the item: nobody asks what was tried', async () => {
+    const manifest = await newBatch(engine, 1, { fed: 1 })
+    const zombie = newHold(manifest, 0, { process: 'zombie' })
+    await claimAndGrant(engine, zombie)
+    const hold = newHold(manifest, 0)
+    await claimAndGrant(engine, hold)
+    await settle(engine, manifest, zombie, 'succeeded', { ownObjectCostNano: priceNano })
+    const entry = { at: 1, class: 'ok', status: 200, duration_ms: 5 }
+    expect(await recordAnswer(redis, engine.keys, hold, url, entry)).toBe('booked')
+    expect((await readState(engine, manifest.batch)).live).toMatchObject({ calls: 2, cost_nano: 2 * priceNano })
+    const { tries, log } = engine.keys.batch(manifest.batch)
+    // The batch may have ended by now: what is written of it anew would stay for ever.
+    expect(await redis.exists(tries, log)).toBe(0)
   })
 
   it('makes no batch that Redis does not have, and keeps the URL all the same', async () => {

@@ -6,7 +6,17 @@ import { reopenItems } from '../../../../src/shared/batch/reopen.ts'
 import type { ItemOutcome } from '../../../../src/shared/contract/result.ts'
 import type { Manifest } from '../../../../src/shared/ledger/manifest.ts'
 import type { Redis } from '../../../../src/shared/redis/connect.ts'
-import { freshEngine, newBatch, newHold, openRedis, readState, runId, settle } from '../../../support/engine.ts'
+import {
+  claim,
+  freshEngine,
+  known,
+  newBatch,
+  newHold,
+  openRedis,
+  readState,
+  runId,
+  settle,
+} from '../../../support/engine.ts'
 import type { Engine } from '../../../support/engine.ts'
 
 let redis: Redis
@@ -24,7 +34,11 @@ beforeEach(async () => {
 /** A batch whose items are settled, fed and taken out of the feed's turn. */
 async function settledBatch(outcomes: readonly ItemOutcome[]): Promise<Manifest> {
   const manifest = await newBatch(engine, outcomes.length, { fed: outcomes.length })
-  for (const [index, status] of outcomes.entries()) await settle(engine, manifest, newHold(manifest, index), status)
+  for (const [index, status] of outcomes.entries()) {
+    const hold = newHold(manifest, index)
+    await claim(engine, hold)
+    await settle(engine, manifest, hold, status)
+  }
   expect(await takeTurn(redis, engine.keys, runId, 'standard', 10)).toEqual({ kind: 'empty' })
   return manifest
 }
@@ -81,7 +95,7 @@ describe('reopenItems', () => {
     const outcomes = new Map(
       Array.from({ length: total }, (_, at) => [at, { status: 'reused' as const, attempts: 0, cost_usd: '0.00' }]),
     )
-    const manifest = await newBatch(engine, total, { known: { round: 1, outcomes } })
+    const manifest = await newBatch(engine, total, { known: known(outcomes) })
     expect(await reopen(manifest, [...outcomes.keys()])).toBe(total)
     expect((await readState(engine, manifest.batch)).live).toMatchObject({ open: total, reused: 0 })
   })

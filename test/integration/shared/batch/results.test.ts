@@ -52,7 +52,7 @@ async function settleSome(manifest: Manifest, indexes: readonly number[]): Promi
 }
 
 function stored(manifest: Manifest, index: number, more: Partial<StoredResultLine> = {}): StoredResultLine {
-  return { ...outcomeOf(manifest, index), attempts: 0, cost_usd: '0.00', round: 1, ...more }
+  return { ...outcomeOf(manifest, index), attempts: 0, cost_usd: '0.00', round: 1, attempt_log: [], ...more }
 }
 
 async function seal(manifest: Manifest, chunk: number): Promise<void> {
@@ -125,9 +125,9 @@ describe('readResults', () => {
       stored(manifest, 1, { custom_id: 'file, round 3', round: 3 }),
     ])
     const text = (round: number): string =>
-      `${String(round)} 0 0 ${JSON.stringify(outcomeOf(manifest, 0, `redis, round ${String(round)}`))}`
+      `${String(round)} 0 0 [] ${JSON.stringify(outcomeOf(manifest, 0, `redis, round ${String(round)}`))}`
     await redis.hset(engine.keys.batch(batch).outcomes(0), '0', text(2))
-    const second = `2 0 0 ${JSON.stringify(outcomeOf(manifest, 1, 'redis, round 2'))}`
+    const second = `2 0 0 [] ${JSON.stringify(outcomeOf(manifest, 1, 'redis, round 2'))}`
     await redis.hset(engine.keys.batch(batch).outcomes(0), '1', second)
     const lines = await read(manifest)
     expect(lines.map((line) => line.custom_id)).toEqual(['redis, round 2', 'file, round 3'])

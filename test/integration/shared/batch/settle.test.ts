@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseOutcome } from '../../../../src/shared/batch/outcome.ts'
 import { nothingToBook, putBack } from '../../../../src/shared/batch/put-back.ts'
 import { recordAnswer } from '../../../../src/shared/batch/record-answer.ts'
+import type { LogEntry } from '../../../../src/shared/contract/result.ts'
 import type { Redis } from '../../../../src/shared/redis/connect.ts'
 import {
   claim,
@@ -11,6 +12,7 @@ import {
   newHold,
   openRedis,
   priceNano,
+  readEvents,
   readFence,
   readState,
   settle,
@@ -47,7 +49,7 @@ describe('settleItem', () => {
     await recordAnswer(redis, engine.keys, hold, url)
     await redis.rpush(`${engine.keys.prefix}:generate-standard:wait`, 'a', 'b')
     const settled = await settle(engine, manifest, hold, 'succeeded', { ownObjectCostNano: priceNano })
-    expect(settled).toEqual({ kind: 'settled', chunkFull: false, batchDone: false, ready: 2 })
+    expect(settled).toEqual({ kind: 'settled', chunkFull: false, batchDone: false, ready: 2, told: false })
     const { live, states, tries } = await readState(engine, batch)
     expect(states).toEqual(['fed', 'succeeded', 'fed'])
     expect(live).toMatchObject({ status: 'in_progress', images: 1, calls: 1, indeterminate: 0, cost_nano: priceNano })
@@ -249,6 +251,49 @@ describe('settleItem', () => {
     await settle(engine, manifest, newHold(manifest, 1), 'reused', { nowMs: 9000 })
     await settle(engine, manifest, newHold(manifest, 2), 'reused', { nowMs: 1000 })
     expect(await unsealed()).toEqual(['0', '5000'])
+  })
+
+  it('keeps what came of the calls with the line, oldest first, the last 20 of them, and then forgets it', async () => {
+    const manifest = await newBatch(engine, 1, { fed: 1 })
+    const entry = (at: number): LogEntry => ({ at, class: 'transient', status: 500, duration_ms: 5 })
+    for (let at = 1; at <= 24; at += 1) {
+      const hold = newHold(manifest, 0)
+      await claim(engine, hold)
+      await putBack(redis, engine.keys, hold, nothingToBook, false, entry(at))
+    }
+    const last = newHold(manifest, 0)
+    await claim(engine, last)
+    await settle(engine, manifest, last, 'failed', {
+      entry: { at: 25, class: 'permanent', status: null, duration_ms: 0 },
+    })
+    const { attempt_log: log = [] } = (await lineOf(manifest.batch, 0)) ?? {}
+    expect(log.map(({ at }) => at)).toEqual(Array.from({ length: 20 }, (_, from) => 6 + from))
+    expect([log[0], log[19]]).toEqual([entry(6), { at: 25, class: 'permanent', status: null, duration_ms: 0 }])
+    expect(await redis.exists(engine.keys.batch(manifest.batch).log)).toBe(0)
+  })
+
+  it('tells of an item in the same step where somebody wants to hear of items, once, and of what was made or failed', async () => {
+    const webhook = { url: 'https://shop.example', events: ['item.failed'] }
+    const manifest = await newBatch(engine, 4, { fed: 4, options: { webhook } })
+    for (const [index, status] of (['succeeded', 'reused', 'failed', 'cancelled'] as const).entries()) {
+      const hold = newHold(manifest, index)
+      await claim(engine, hold)
+      expect(await settle(engine, manifest, hold, status)).toMatchObject({ told: status !== 'cancelled' })
+      await settle(engine, manifest, hold, status)
+    }
+    const { batch } = manifest
+    const told = { batch, round: '1', at_ms: String(startedAtMs + 1000), control: '' }
+    expect((await readEvents(engine)).slice(1)).toEqual([
+      { ...told, type: 'item.succeeded', sequence: '2', index: '0' },
+      { ...told, type: 'item.succeeded', sequence: '3', index: '1' },
+      { ...told, type: 'item.failed', sequence: '4', index: '2' },
+    ])
+  })
+
+  it('tells of no item where nobody wants to hear of any', async () => {
+    const manifest = await newBatch(engine, 1, { fed: 1 })
+    expect(await settle(engine, manifest, newHold(manifest, 0), 'succeeded')).toMatchObject({ told: false })
+    expect((await readEvents(engine)).map(({ type }) => type)).toEqual(['batch.in_progress'])
   })
 
   it('counts for nothing in another round', async () => {

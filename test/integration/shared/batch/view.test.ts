@@ -66,7 +66,7 @@ function expectCountsToAddUp({ request_counts: counts }: BatchObject): void {
 
 describe('readBatchObject', () => {
   it('reads a batch that was just accepted as its 202 said', async () => {
-    const manifest = await accepted(3, { options: { name: 'shoes', metadata: { season: 'winter' } } })
+    const manifest = await accepted(3, { fed: 1, options: { name: 'shoes', metadata: { season: 'winter' } } })
     const { progress: _, ...batch } = await read(manifest)
     expect({ ...batch, progress: newBatchObject(manifest).progress }).toEqual(newBatchObject(manifest))
     expect(batch).toMatchObject({
@@ -146,7 +146,7 @@ describe('readBatchObject', () => {
   it('answers from the ledger for a batch that ended, whether Redis still has it or not', async () => {
     const manifest = await accepted(2)
     const ended = { ...newBatchObject(manifest), status: 'completed' as const, completed_at: 1_700_000_100 }
-    await writeSummary(store, { v: 1, round: 1, batch: ended })
+    await writeSummary(store, { v: 1, round: 1, sequence: 2, batch: ended })
     // Its summary is written before Redis marks its end: until then the batch is live.
     expect(await read(manifest)).toMatchObject({ status: 'in_progress' })
     await redis.hset(engine.keys.batch(manifest.batch).live, 'status', 'ended')
@@ -176,7 +176,7 @@ describe('readBatchObject', () => {
     const away = connect('redis://127.0.0.1:1', 'api', () => undefined)
     const live = await accepted(1)
     const ended = await accepted(1)
-    await writeSummary(store, { v: 1, round: 1, batch: { ...newBatchObject(ended), status: 'completed' } })
+    await writeSummary(store, { v: 1, round: 1, sequence: 2, batch: { ...newBatchObject(ended), status: 'completed' } })
     const without = { ...parts, redis: away }
     expect(await readBatchObject(without, 'default', ended.batch)).toMatchObject({ status: 'completed' })
     await expect(readBatchObject(without, 'default', live.batch)).rejects.toThrow('writeable')
@@ -186,7 +186,7 @@ describe('readBatchObject', () => {
 
 describe('blocked_by', () => {
   it('is null where nothing is in the way', async () => {
-    expect((await read(await accepted(1))).blocked_by).toBeNull()
+    expect((await read(await accepted(1, { fed: 1 }))).blocked_by).toBeNull()
   })
 
   it.each([

@@ -234,6 +234,7 @@ describe('a 429', () => {
     await learnRate(redis, engine.keys, undefined, 1000)
     await letPass(1000)
     const { intervalMs } = await oneSlot()
+    expect(intervalMs).toBeGreaterThan(60_000 / (600 * share))
     expectShare(60_000 / (600 * share) / intervalMs, 0.5)
   })
 })

@@ -78,7 +78,7 @@ describe('bucketFault', () => {
 
   it('finds nothing wrong with a good bucket, and leaves nothing in it', async () => {
     expect(await bucketFault(store, systemRandom)).toBeUndefined()
-    expect(await store.list('')).toEqual({ keys: [], more: false })
+    expect(await store.list('')).toMatchObject({ keys: [], more: false })
     expect(await faultOf(good)).toBeUndefined()
   })
 

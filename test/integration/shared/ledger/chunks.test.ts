@@ -35,6 +35,7 @@ function line(batch: string, index: number, more: Partial<StoredResultLine> = {}
     attempts: 0,
     cost_usd: '0.00',
     round: 1,
+    attempt_log: [],
     ...more,
   }
 }

@@ -31,6 +31,7 @@ it('keeps one summary a round: whoever is second gets the one that stands', asyn
   const summary = (round: number, completedAt: number) => ({
     v: 1 as const,
     round,
+    sequence: 2 * round,
     batch: { ...newBatchObject(manifest), status: 'completed' as const, completed_at: completedAt },
   })
   expect(await readSummary(store, manifest.batch)).toBeUndefined()
@@ -45,7 +46,9 @@ it('agrees on one summary where two finish at once', async () => {
   const manifest = newManifest(1)
   const batch = newBatchObject(manifest)
   const written = await Promise.all(
-    [1, 2, 3, 4].map((at) => writeSummary(store, { v: 1, round: 1, batch: { ...batch, completed_at: at } })),
+    [1, 2, 3, 4].map((at) =>
+      writeSummary(store, { v: 1, round: 1, sequence: 2, batch: { ...batch, completed_at: at } }),
+    ),
   )
   const stands = await readSummary(store, manifest.batch)
   expect(written.every((one) => one.batch.completed_at === stands?.batch.completed_at)).toBe(true)

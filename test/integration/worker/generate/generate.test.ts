@@ -14,6 +14,7 @@ import { systemRandom } from '../../../../src/shared/process/random.ts'
 import type { GenerateJob } from '../../../../src/shared/queues/jobs.ts'
 import { openQueues, type Queues } from '../../../../src/shared/queues/open.ts'
 import type { Redis } from '../../../../src/shared/redis/connect.ts'
+import { startBatchWatch } from '../../../../src/worker/batch-watch.ts'
 import { newAttempts } from '../../../../src/worker/attempts.ts'
 import { generateItem } from '../../../../src/worker/generate/generate.ts'
 import { newSettleStep } from '../../../../src/worker/generate/settle-step.ts'
@@ -81,6 +82,7 @@ function parts(more: Partial<Pick<GenerateParts, 'redis' | 'store'>> = {}): Gene
   const { keys } = engine
   const log = openLog({ level: 'silent', format: 'json' })
   const metrics = openMetrics()
+  const feedTrigger = { ready: () => undefined, window: () => undefined }
   const own = { redis, store, keys, clock, random: systemRandom, log, metrics, ...more }
   return {
     ...own,
@@ -107,8 +109,16 @@ function parts(more: Partial<Pick<GenerateParts, 'redis' | 'store'>> = {}): Gene
     settle: newSettleStep({
       ...own,
       queues,
-      feedTrigger: { ready: () => undefined, window: () => undefined },
+      feedTrigger,
+      relayTrigger: () => undefined,
       deadline: deadline.signal,
+    }),
+    feedTrigger,
+    batchWatch: startBatchWatch({
+      redis,
+      keys,
+      clock: { ...clock, every: () => () => undefined },
+      onError: () => undefined,
     }),
     retryUnknown: true,
     stopping: deadline.signal,

@@ -114,6 +114,15 @@ describe('an answer', () => {
 
 describe('a call without a whole answer', () => {
   const notSent = { class: 'not_sent', code: 'provider_error' }
+
+  it('does not send what may be out of date by the time that a connection stands', async () => {
+    await using server = await bareServer(() => answer({ url }))
+    const sendBy = systemClock.monotonic() - 1
+    await expect(ask(server.origin, { sendBy })).rejects.toMatchObject(notSent)
+    expect(server.requests).toEqual([])
+    await ask(server.origin, { sendBy: systemClock.monotonic() + 60_000 })
+    expect(server.requests).toHaveLength(1)
+  })
   const unknown = { class: 'unknown_outcome', code: 'outcome_unknown' }
 
   it('was not sent where nobody listens', async () => {

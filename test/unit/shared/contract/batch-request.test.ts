@@ -24,10 +24,13 @@ describe('parseBatchRequest', () => {
       max_attempts: 20,
       webhook: { url: 'https://shop.example.com/hook', events: [...terminalEvents] },
       metadata: { shop: '1' },
-      on_invalid: 'reject',
+      on_invalid: 'skip',
       dry_run: false,
+      budget_usd: '12.50',
+      completion_window: '7d',
     }
-    expect(parseBatchRequest(request)).toEqual({ request })
+    const weekMs = 7 * 24 * 3_600_000
+    expect(parseBatchRequest(request)).toEqual({ request: { ...request, completion_window: weekMs } })
   })
 
   it('takes null for absent, in options and inside of them', () => {
@@ -36,17 +39,13 @@ describe('parseBatchRequest', () => {
   })
 
   it.each<[object, string]>([
-    [{ budget_usd: '5' }, 'budget_usd: unsupported'],
-    [{ completion_window: '24h' }, 'completion_window: unsupported'],
     [{ input_file_id: 'file_1' }, 'input_file_id: unsupported'],
     [{ endpoint: '/v1/images/generations' }, 'endpoint: unsupported'],
-    [{ on_invalid: 'skip' }, 'on_invalid: unsupported'],
     [{ dry_run: true }, 'dry_run: unsupported'],
     [{ output: { format: 'webp' } }, 'output.format: unsupported'],
     [{ output: { variants: [{ name: 's' }] } }, 'output.variants: unsupported'],
     [{ defaults: { n: 2 } }, 'defaults.n: unsupported'],
     [{ defaults: { image: 'x' } }, 'defaults.image: unsupported'],
-    [{ webhook: { url: 'https://a.b', events: ['item.succeeded'] } }, 'webhook.events[0]: unsupported'],
     [
       { webhook: { url: 'https://a.b', events: ['batch.completed', 'batch.progress'] } },
       'webhook.events[1]: unsupported',
@@ -65,6 +64,15 @@ describe('parseBatchRequest', () => {
     [{ max_attempts: 0 }, 'max_attempts: out_of_range'],
     [{ max_attempts: 21 }, 'max_attempts: out_of_range'],
     [{ on_invalid: 'ignore' }, 'on_invalid: out_of_range'],
+    [{ budget_usd: -1 }, 'budget_usd: out_of_range'],
+    [{ budget_usd: 0.1234567891 }, 'budget_usd: invalid_format'],
+    [{ budget_usd: '$5' }, 'budget_usd: invalid_format'],
+    [{ budget_usd: true }, 'budget_usd: invalid_type'],
+    [{ completion_window: 24 }, 'completion_window: invalid_type'],
+    [{ completion_window: '0h' }, 'completion_window: invalid_format'],
+    [{ completion_window: '90m' }, 'completion_window: invalid_format'],
+    [{ completion_window: '8d' }, 'completion_window: out_of_range'],
+    [{ completion_window: '169h' }, 'completion_window: out_of_range'],
     [{ dry_run: 'yes' }, 'dry_run: invalid_type'],
     [{ output: { format: 'tiff' } }, 'output.format: out_of_range'],
     [{ output: { overwrite: 'sometimes' } }, 'output.overwrite: out_of_range'],
@@ -86,6 +94,16 @@ describe('parseBatchRequest', () => {
 
   it.each(['text', 7, null, []])('refuses a body that is %j', (body) => {
     expect(parseBatchRequest(body)).toEqual({ faults: [expect.objectContaining({ param: '', code: 'invalid_type' })] })
+  })
+
+  it.each([
+    ['1h', 1],
+    ['168h', 168],
+    ['1d', 24],
+    ['7d', 168],
+  ])('reads the window %s as hours', (text, hours) => {
+    const parsed = parseBatchRequest({ items: [{}], completion_window: text })
+    expect('request' in parsed && parsed.request.completion_window).toBe(hours * 3_600_000)
   })
 
   it('names what is not built first, then what is missing', () => {

@@ -20,13 +20,13 @@ function rulesOf(options: object): ItemRules {
 }
 
 function accepted(item: object, options: object = {}, index = 0) {
-  const read = readItem(item, index, rulesOf(options))
+  const read = readItem(item, { index, name: `item-${String(index + 1)}` }, rulesOf(options))
   if ('faults' in read) throw new Error(JSON.stringify(read.faults))
   return read
 }
 
 function faultsOf(item: unknown, options: object = {}): string[] {
-  const read = readItem(item, 0, rulesOf(options))
+  const read = readItem(item, { index: 0, name: 'item-1' }, rulesOf(options))
   return 'faults' in read ? read.faults.map(({ param, code }) => `${param}: ${code}`) : []
 }
 
@@ -164,6 +164,8 @@ describe('readOptions', () => {
       webhook: null,
       metadata: {},
       cache_control: null,
+      budget_nano: null,
+      expires_at_ms: null,
     })
   })
 

@@ -22,7 +22,10 @@ describe('nobody', () => {
   it.each([
     ['makes a schedule of the engine: upserting it at start deletes the run that was missed', /upsertJobScheduler/],
     ['uses its fixed-window limits, which burst to twice the limit', /\blimiter\s*:|GlobalRateLimit|\.rateLimit\(/],
-    ['pauses a whole queue, or keeps state in what a FLUSHALL takes', /\.pause\(\)|setGlobalConcurrency/],
+    [
+      'pauses a whole queue, or keeps state in what a FLUSHALL takes',
+      /queues?(\.get\([^)]*\))?\.pause\(\)|setGlobalConcurrency/,
+    ],
     ['builds on its event stream, which drops what a slow reader has not read', /QueueEvents|waitUntilFinished/],
     [
       'asks it to fail a job for good: a job ends settled, put off, or as a bug',

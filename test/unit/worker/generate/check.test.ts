@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { checkImage } from '../../../../src/worker/generate/check.ts'
@@ -45,6 +46,42 @@ describe('checkImage', () => {
     for (const part of [0.02, 0.3, 0.5, 0.9, 0.97]) {
       const cut = image.subarray(0, Math.floor(image.length * part))
       await expect(checkImage(cut)).rejects.toMatchObject(refusal)
+    }
+  })
+
+  it('refuses of PNGs what a decoder of all pixels refuses, and nothing else', async () => {
+    const image = sharp(imageOf('png'))
+    const kinds = [
+      await image.clone().png().toBuffer(),
+      await image.clone().png({ progressive: true }).toBuffer(),
+      await image.clone().png({ palette: true }).toBuffer(),
+      await image.clone().resize(90, 1, { fit: 'fill' }).png().toBuffer(),
+    ]
+    for (const whole of kinds) {
+      const damaged = fc.tuple(fc.integer({ min: 8, max: whole.length - 1 }), fc.nat(255)).map(([at, bits]) => {
+        if (bits === 0) return whole.subarray(0, at)
+        const bytes = Buffer.from(whole)
+        bytes.writeUInt8(bytes.readUInt8(at) ^ bits, at)
+        return bytes
+      })
+      const isRight = async (bytes: Buffer): Promise<void> => {
+        const decodes = await sharp(bytes, { failOn: 'error' })
+          .raw()
+          .toBuffer()
+          .then(
+            () => true,
+            () => false,
+          )
+        expect(
+          await checkImage(bytes).then(
+            () => true,
+            () => false,
+          ),
+        ).toBe(decodes)
+      }
+      await isRight(whole)
+      await isRight(whole.subarray(0, whole.length - 1))
+      await fc.assert(fc.asyncProperty(damaged, isRight), { numRuns: 60 })
     }
   })
 

@@ -1,38 +1,34 @@
-import { ApiProblem } from '../shared/contract/problem.ts'
-
 /** Deeper than anything that the contract knows, and far from what would exhaust a stack. */
 const depthMax = 64
 
-/**
- * Reads a JSON body. Of keys that stand twice in an object the last one counts. Throws `ApiProblem` 400 that says where
- * it stops being JSON, without a word of what is there.
- */
-export function parseJson(bytes: Buffer): unknown {
-  if (depthOf(bytes) > depthMax) {
-    throw invalidJson(`The body is nested deeper than ${String(depthMax)} levels.`)
-  }
+/** A JSON text's value, or what is wrong with it as the end of a sentence; `at` is where it stops being JSON. */
+export type ReadJson = { readonly value: unknown } | JsonFault
+
+export interface JsonFault {
+  readonly fault: string
+  /** Line and column count from 1, the offset in characters from 0. */
+  readonly at?: { readonly line: number; readonly column: number; readonly offset: number }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Reads a JSON text. Of keys that stand twice in an object the last one counts. */
+export function readJson(bytes: Buffer): ReadJson {
+  if (depthOf(bytes) > depthMax) return { fault: `is nested deeper than ${String(depthMax)} levels` }
   let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    text = utf8.decode(bytes)
   } catch {
-    throw invalidJson('The body is not UTF-8.')
+    return { fault: 'is not UTF-8' }
   }
   try {
-    return JSON.parse(text) as unknown
+    return { value: JSON.parse(text) as unknown }
   } catch {
     const offset = jsonEnd(text)
     const before = text.slice(0, offset)
-    const line = before.split('\n').length
-    const column = offset - before.lastIndexOf('\n')
-    const what = offset >= text.length ? 'ends too early' : 'is not JSON'
-    throw invalidJson(
-      `The body ${what} at line ${String(line)}, column ${String(column)} (character ${String(offset)}).`,
-    )
+    const at = { line: before.split('\n').length, column: offset - before.lastIndexOf('\n'), offset }
+    return { fault: offset >= text.length ? 'ends too early' : 'is not JSON', at }
   }
-}
-
-function invalidJson(detail: string): ApiProblem {
-  return new ApiProblem({ problem: 'invalid_json', detail })
 }
 
 const quote = 0x22
