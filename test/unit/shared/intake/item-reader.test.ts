@@ -94,6 +94,19 @@ describe('with on_invalid: reject', () => {
     expect(problem.faults[0]).toMatchObject({ index: 1, code: 'duplicate_custom_id' })
   })
 
+  it('takes a million items and not one more', () => {
+    const fault = { param: '', code: 'invalid_json', message: 'is not JSON' } as const
+    const reader = newItemReader(rules, 'reject')
+    for (let line = 1; line <= 1_000_000; line += 1) reader.read({ line, raw: undefined, fault })
+    expect(problemOf(() => reader.end()).message).toContain('and 999999 more faults')
+    expect(problemOf(() => reader.read({ line: 1_000_001, raw: {} }))).toMatchObject({
+      status: 422,
+      code: 'too_long',
+      param: 'items',
+      message: 'items must have at most 1,000,000 entries',
+    })
+  })
+
   it('refuses what holds no item at all', () => {
     expect(problemOf(() => read('reject', []))).toMatchObject({ status: 422, code: 'too_short', param: 'items' })
   })

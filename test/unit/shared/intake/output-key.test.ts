@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   defaultKeyTemplate,
@@ -109,4 +110,28 @@ it.each([
   ['a/b.png.webp', 'a/b.png'],
 ])('stemOf %s is %s', (key, stem) => {
   expect(stemOf(key)).toBe(stem)
+})
+
+it('a rendered key is a good key under its folder, or says what is wrong, whatever the values hold', () => {
+  const template = fc.constantFrom(
+    '{{custom_id}}.{{ext}}',
+    '{{shop}}/{{size}}/{{custom_id}}.png',
+    'a/{{shop}}',
+    '{{index}}',
+  )
+  const value = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('..', '.', '', '/', '../../x', '%2e%2e', 'a\0b'),
+  )
+  fc.assert(
+    fc.property(template, value, value, (text, customId, shop) => {
+      const key = keyOf(text, { customId, fields: { shop, size: 43 } })
+      if (typeof key !== 'string') return
+      expect(literalKeyFault(key.replace('{{ext}}', 'png'))).toBeUndefined()
+      expect(key.split('/').some((part) => part === '' || part === '.' || part === '..')).toBe(false)
+      expect(key.split('/')).toHaveLength(text.split('/').length)
+      expect(Buffer.byteLength(key)).toBeLessThanOrEqual(903)
+    }),
+    { numRuns: 1_000 },
+  )
 })

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseTemplate, renderTemplate } from '../../../../src/shared/intake/template.ts'
 import type { TemplateValue } from '../../../../src/shared/intake/template.ts'
@@ -35,5 +36,33 @@ describe('a template', () => {
     expect(render('{{a}}', { a: 'x'.repeat(8193) })).toHaveProperty('fault', 'becomes longer than 8192 bytes')
     expect(render('{{a}}', { a: 'é'.repeat(4097) })).toHaveProperty('fault')
     expect(render('{{a}}'.repeat(200), { a: 'x'.repeat(60_000) })).toHaveProperty('fault')
+  })
+
+  it('becomes its literals and values in order, whatever they hold', () => {
+    const literal = fc.string().filter((text) => !text.includes('{'))
+    const name = fc.string({ minLength: 1 }).map((text) => `f${text.replaceAll(/[{}\s]/g, '_')}`)
+    const value = fc.oneof(fc.string({ maxLength: 50 }), fc.integer(), fc.boolean(), fc.constant('{{f}} }}'))
+    const part = fc.record({ literal, name, value })
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 8 }), literal, (parts, end) => {
+        const fields = Object.fromEntries(parts.map((one) => [one.name, one.value]))
+        const text = parts.map((one) => `${one.literal}{{ ${one.name} }}`).join('') + end
+        const rendered = parts.map((one) => one.literal + String(fields[one.name])).join('') + end
+        expect(render(text, fields)).toBe(rendered)
+      }),
+    )
+  })
+
+  it('is read or refused, and never throws', () => {
+    const letter = fc.constantFrom('{', '{{', '}', '}}', 'a', ' ', '\n')
+    fc.assert(
+      fc.property(fc.array(letter), (letters) => {
+        const text = letters.join('')
+        const template = parseTemplate(text)
+        if ('fault' in template) return
+        const read = template.parts.map((one) => ('literal' in one ? one.literal : `{{${one.field}}}`)).join('')
+        expect(read.replaceAll(/\s/g, '')).toBe(text.replaceAll(/\s/g, ''))
+      }),
+    )
   })
 })
