@@ -42,7 +42,19 @@ export async function reviveBatch(
   }
   if (summary !== undefined) await rewriteListing(store, manifest.tenant, asLive(summary.batch))
   const known = await knownOf(store, manifest, control)
-  return await bringBack(parts, manifest, { ...known, lost: true, told: known.told + toldSince(parts, manifest) })
+  const made = await bringBack(parts, manifest, { ...known, lost: true, told: known.told + toldSince(parts, manifest) })
+  // The log went with the rest: what it had still to tell of these items is told from the results, under the same ids.
+  if (made === 'created' && known.outcomes.size > 0 && tellsItems(manifest)) {
+    await redis.hsetnx(keys.behind, batch, itemsFromStart)
+  }
+  return made
+}
+
+/** A webhook's place before its first item: the results from index 0 on, then the log from its start. */
+const itemsFromStart = '0@0-0'
+
+function tellsItems(manifest: Manifest): boolean {
+  return manifest.options.webhook?.events.some((type) => type.startsWith('item.')) === true
 }
 
 /**
@@ -50,8 +62,7 @@ export async function reviveBatch(
  * than one a millisecond.
  */
 function toldSince({ clock }: ReviveParts, manifest: Manifest): number {
-  const tellsItems = manifest.options.webhook?.events.some((type) => type.startsWith('item.')) === true
-  return tellsItems ? Math.max(0, clock.now() - manifest.created_at_ms) : 1
+  return tellsItems(manifest) ? Math.max(0, clock.now() - manifest.created_at_ms) : 1
 }
 
 /** Creates a batch in Redis as `known` to the ledger, and applies what was said of it while that was read. */

@@ -5,6 +5,7 @@ import { eventId } from '../../../../src/shared/events/event-id.ts'
 import type { Manifest } from '../../../../src/shared/ledger/manifest.ts'
 import type { Store } from '../../../../src/shared/ledger/store.ts'
 import type { Redis } from '../../../../src/shared/redis/connect.ts'
+import { reviveBatch } from '../../../../src/shared/batch/revive.ts'
 import { goOnAt, relayBehind } from '../../../../src/worker/relay/behind.ts'
 import { openMax } from '../../../../src/worker/relay/deliveries.ts'
 import { relayEvents } from '../../../../src/worker/relay/relay.ts'
@@ -194,6 +195,22 @@ describe('relayBehind', () => {
     await redis.hset(engine.keys.behind, manifest.batch, '0-0')
     await store.remove(`batches/${manifest.batch}/manifest.json`)
     await relayBehind(engine, manifest.batch)
+    expect(await isBehind(manifest)).toBe(false)
+  })
+})
+
+describe('a loss of Redis', () => {
+  it('takes no item event with it whose outcome is in the ledger: all are told again, under the same ids', async () => {
+    const manifest = await acceptBatch(engine, 600, ofItems)
+    await settleItems(manifest, 0, 500)
+    await sealChunk(engine, manifest.batch, 0)
+    // All of it is forgotten: the batch, the log, the cursor, and what is under way to the receiver.
+    const forgotten = await redis.keys(`${engine.keys.prefix.replaceAll(/[{}]/g, '*')}:*`)
+    await redis.del(...forgotten.filter((key) => !key.endsWith(':epoch')))
+    expect(await reviveBatch(engine, { batch: manifest.batch, round: 1 })).toBe('created')
+    await relayBehind(engine, manifest.batch)
+    const taken = await receiveAll(manifest)
+    expect([...new Set(taken)].toSorted()).toEqual(idsOf({ ...manifest, total: 500 }))
     expect(await isBehind(manifest)).toBe(false)
   })
 })
