@@ -84,9 +84,11 @@ async function items(engine: LedgerEngine): Promise<void> {
 async function heartbeats({ redis, keys, ...engine }: LedgerEngine): Promise<void> {
   const attempts = newAttempts(systemRandom)
   const manifest = await acceptBatch({ redis, keys, ...engine }, 1)
-  const { tenant, batch, priority, index, round, stem } = newHold(manifest, 0)
-  const work = { tenant, batch, priority, index, round, stem }
-  Object.assign(attempts.begin(work), { calling: true, reservedNano: priceNano, url: 'https://cdn.example/a.png' })
+  Object.assign(attempts.begin(newHold(manifest, 0)), {
+    calling: true,
+    reservedNano: priceNano,
+    url: 'https://cdn.example/a.png',
+  })
   const parts = { redis, keys, clock: systemClock, attempts, lockMs: 8000, places: () => 1 }
   const heartbeat = await startHeartbeat({ ...parts, onError: raise })
   await heartbeat.stop()

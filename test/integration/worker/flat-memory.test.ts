@@ -198,9 +198,9 @@ describe('a batch that has ended', () => {
     const last = newHold(manifest, 3)
     await claim(engine, last)
     await putBack(redis, keys, last, { ...nothingToBook, calls: 1 }, false, entry)
-    const third = newHold(manifest, 3)
-    await claim(engine, third)
-    await settle(engine, manifest, third, 'failed')
+    const second = newHold(manifest, 3)
+    await claim(engine, second)
+    await settle(engine, manifest, second, 'failed')
     await sealChunk(engine, batch, 0)
     await fixEnd(redis, keys, batch, 1)
     const summary = { ...newBatchObject(manifest), status: 'completed' as const }
