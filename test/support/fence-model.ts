@@ -78,6 +78,12 @@ function bookDead(model: Model, stem: string, fence: ModelFence): void {
   model.fences.delete(stem)
 }
 
+/** An answer that is paid, for an item whose job comes again for it. */
+function isFetched({ batches }: Model, { batch, index, round, url }: ModelFence): boolean {
+  const state = batches.get(batch)?.states[index]
+  return url !== undefined && batches.get(batch)?.round === round && (state === 'fed' || state === 'in_progress')
+}
+
 export type ModelClaim =
   | { readonly kind: 'no_batch' | 'settled' | 'paused' | 'held' }
   | { readonly kind: 'claimed'; readonly tries: ModelTries; readonly url: string | undefined }
@@ -97,9 +103,13 @@ export function claim(model: Model, hold: ModelHold, runs: (attempt: string) => 
   if (batch.closing === undefined && !toFetch) {
     if (batch.paused || (batch.overBudgetNano !== undefined && fence === undefined)) return { kind: 'paused' }
   }
-  if (fence !== undefined && fence.process !== '') {
-    const dead = ofAnother || (fence.process === hold.process && !runs(fence.attempt))
+  if (fence !== undefined && (fence.process !== '' || !ofThisItem)) {
+    const dead = fence.process === '' || ofAnother || (fence.process === hold.process && !runs(fence.attempt))
     if (!dead) return { kind: 'held' }
+    if (!ofThisItem && isFetched(model, fence)) {
+      Object.assign(fence, { process: '', attempt: '' })
+      return { kind: 'held' }
+    }
     bookDead(model, hold.stem, fence)
     if (!ofThisItem) return claim(model, hold, runs)
   }

@@ -4,7 +4,8 @@
 --   args   run_id process attempt batch index round dead_attempt
 --   gives  { 'claimed', calls, unknown, bad, cost_nano, suspected, url, closing }
 --        | { 'held', process, attempt }             somebody else's, or an attempt of this process that may still run
---        | { 'foreign', batch, index }              a dead attempt for another batch's item: free it first, then claim
+--        | { 'foreign', batch, index }              a dead attempt for another batch's item, or an answer for it that is
+--                                                 paid and to be fetched: free it first, then claim
 --        | { 'paused' }                             paused or over its budget: hand it back; a dead attempt's fence stays
 --        | { 'no_batch' } | { 'settled' } | { 'recovering' | 'quiet', wait_ms }
 local wait = not_now(epoch, run_id)
@@ -33,8 +34,8 @@ local t = read_tries(tries, index)
 local url = ''
 if held[1] then
   local same_item = held[3] == batch and held[4] == index
-  if held[1] ~= '' and not (held[1] == process and held[2] == attempt) then
-    if not is_dead() then return { 'held', held[1], held[2] } end
+  if not (held[1] == process and held[2] == attempt) then
+    if held[1] ~= '' and not is_dead() then return { 'held', held[1], held[2] } end
     if not same_item then return { 'foreign', held[3], held[4] } end
     if held[5] == '1' then
       release(live, fence)

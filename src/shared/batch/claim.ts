@@ -92,7 +92,7 @@ export async function claimItem(
     }
     if (kind === 'foreign') {
       const other = keys.batch(first)
-      await freeScript(
+      const freed = await freeScript(
         redis,
         {
           fence: keys.fence(hold.tenant, hold.stem),
@@ -104,6 +104,7 @@ export async function claimItem(
         },
         { process: hold.process, batch: first, index: second, dead_attempt: deadAttempt },
       )
+      if (freed === 'held' && turn > 0) return { kind: 'held' }
     }
   }
   return { kind: 'held' }

@@ -3,6 +3,7 @@ import { applyControl } from '../../../../src/shared/batch/apply-control.ts'
 import { claimItem } from '../../../../src/shared/batch/claim.ts'
 import { nothingToBook, putBack } from '../../../../src/shared/batch/put-back.ts'
 import { recordAnswer } from '../../../../src/shared/batch/record-answer.ts'
+import { handBack } from '../../../../src/shared/batch/hand-back.ts'
 import type { Hold } from '../../../../src/shared/batch/hold.ts'
 import { firstControl, type Control } from '../../../../src/shared/ledger/control.ts'
 import type { Manifest } from '../../../../src/shared/ledger/manifest.ts'
@@ -39,6 +40,18 @@ beforeEach(async () => {
 const untried = { calls: 0, unknown: 0, bad: 0, costNano: 0, suspected: 0 }
 const spentOnce = { ...untried, calls: 1, unknown: 1, costNano: priceNano }
 const stem = 'shared/shoe'
+const url = 'https://cdn.example/shoe.png'
+
+async function paid(manifest: Manifest, process: string): Promise<Hold> {
+  const holder = newHold(manifest, 0, { process, stem })
+  await claimAndGrant(engine, holder)
+  await recordAnswer(redis, engine.keys, holder, url)
+  return holder
+}
+
+async function paidAndPutBack(manifest: Manifest): Promise<void> {
+  await putBack(redis, engine.keys, await paid(manifest, 'process-1'), nothingToBook, true)
+}
 
 async function say(manifest: Manifest, what: Partial<Control>): Promise<void> {
   await applyControl(redis, engine.keys, manifest, { ...firstControl, version: 1, ...what }, 1)
@@ -224,25 +237,45 @@ describe('claimItem', () => {
     expect((await readState(engine, three.batch)).live).toMatchObject({ calls: 1, indeterminate: 1, fed: 1 })
   })
 
-  it('takes a key that was put back, with the URL where it is for the same item, and without where it is not', async () => {
+  it('takes a key that was put back with the URL of an answer, for the item that was paid', async () => {
     const one = await newBatch(engine, 1, { fed: 1 })
-    const two = await newBatch(engine, 1, { fed: 1 })
-    async function putBackWithUrl(): Promise<void> {
-      const holder = newHold(one, 0, { stem })
-      await claimAndGrant(engine, holder)
-      await recordAnswer(redis, engine.keys, holder, 'https://cdn.example/shoe.png')
-      await putBack(redis, engine.keys, holder, nothingToBook, true)
-    }
-    await putBackWithUrl()
+    await paidAndPutBack(one)
     const same = newHold(one, 0, { stem })
-    expect(await claim(engine, same)).toMatchObject({ kind: 'claimed', url: 'https://cdn.example/shoe.png' })
-    expect(await readFence(engine, same)).toMatchObject({ url: 'https://cdn.example/shoe.png' })
-    await putBack(redis, engine.keys, same, nothingToBook, false)
-    await putBackWithUrl()
-    const other = newHold(two, 0, { stem })
-    expect(await claim(engine, other)).toMatchObject({ kind: 'claimed', url: undefined, closing: undefined })
-    expect(await readFence(engine, other)).not.toHaveProperty('url')
+    expect(await claim(engine, same)).toMatchObject({ kind: 'claimed', url })
+    expect(await readFence(engine, same)).toMatchObject({ url })
   })
+
+  it.each([
+    ['was put back', false],
+    ['is in the hands of a dead attempt', true],
+  ])('is refused to another item while an answer that is paid and to be fetched %s', async (_, dies) => {
+    const [one, two] = [await newBatch(engine, 1, { fed: 1 }), await newBatch(engine, 1, { fed: 1 })]
+    if (dies) await paid(one, 'dead')
+    else await paidAndPutBack(one)
+    const other = newHold(two, 0, { stem })
+    expect(await claim(engine, other)).toEqual({ kind: 'held' })
+    expect(await claim(engine, other)).toEqual({ kind: 'held' })
+    const comesAgain = newHold(one, 0, { stem })
+    expect(await claim(engine, comesAgain)).toMatchObject({ kind: 'claimed', url, tries: { calls: 1 } })
+    await settle(engine, one, comesAgain, 'succeeded', { ownObjectCostNano: priceNano })
+    expect(await claim(engine, other)).toMatchObject({ kind: 'claimed', url: undefined })
+  })
+
+  it.each(['settled', 'handed back to the feed', 'of another round', 'gone with its batch'])(
+    'takes a key with an answer that nobody comes for: its item is %s',
+    async (what) => {
+      const [one, two] = [await newBatch(engine, 1, { fed: 1 }), await newBatch(engine, 1, { fed: 1 })]
+      await paidAndPutBack(one)
+      const { live } = engine.keys.batch(one.batch)
+      if (what === 'settled') await settle(engine, one, newHold(one, 0, { process: 'zombie' }), 'succeeded')
+      else if (what === 'of another round') await redis.hset(live, 'round', 2)
+      else if (what === 'gone with its batch') await redis.del(live)
+      else await handBack(redis, engine.keys, newHold(one, 0, { stem }), { claimed: false, nowMs: 1 })
+      const other = newHold(two, 0, { stem })
+      expect(await claim(engine, other)).toMatchObject({ kind: 'claimed', url: undefined })
+      expect(await readFence(engine, other)).not.toHaveProperty('url')
+    },
+  )
 
   it('gives back what was spent on the item, by what it came to', async () => {
     const manifest = await newBatch(engine, 1, { fed: 1 })
@@ -304,7 +337,6 @@ describe('claimItem', () => {
     await recordAnswer(redis, engine.keys, holder, 'https://cdn.example/shoe.png')
     await say(manifest, { paused_at_ms: 7 })
     await redis.hset(engine.keys.batch(manifest.batch).live, 'over_budget', priceNano)
-    const url = 'https://cdn.example/shoe.png'
     expect(await claim(engine, newHold(manifest, 0))).toMatchObject({ kind: 'claimed', url })
   })
 
