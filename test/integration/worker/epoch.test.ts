@@ -34,8 +34,11 @@ afterEach(() => {
 })
 
 /** Watches the epoch as a worker does; `rebuild` says what it finds. */
-function watch(rebuild: () => Promise<Rebuilt> = () => Promise.resolve(nothing), clock: Clock = systemClock): Epoch {
-  const guarded = connect(own.url, 'guarded', () => undefined)
+function watch(
+  rebuild: () => Promise<Rebuilt> = () => Promise.resolve(nothing),
+  clock: Clock = systemClock,
+  guarded = connect(own.url, 'guarded', () => undefined),
+): Epoch {
   const parts = { redis: guarded, keys, clock, random: systemRandom, lockMs, rebuild, onError: () => undefined }
   const epoch = watchEpoch(parts)
   watching.push({ epoch, guarded })
@@ -232,6 +235,31 @@ describe('a Redis that comes back', () => {
     await eventually(() => runIdOf(epoch).then(() => true), { what: 'the new run' })
     expect(await runIdOf(epoch)).toBe(await realRunId())
     expect(await epochInRedis()).toBe(await realRunId())
+  })
+
+  it('is not taken for the one that said who it was, where it comes between two questions', async () => {
+    await watch().known
+    const before = await realRunId()
+    const guarded = connect(own.url, 'guarded', () => undefined)
+    let restarted = false
+    const slow = new Proxy(guarded, {
+      get(target, name) {
+        if (name === 'hget' && !restarted) {
+          return async (key: string, field: string): Promise<string | null> => {
+            restarted = true
+            await restart()
+            await eventually(() => target.status === 'ready', { what: 'the new run', withinMs: 15_000 })
+            return await target.hget(key, field)
+          }
+        }
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+    const epoch = watch(undefined, systemClock, slow)
+    await epoch.known
+    expect(await runIdOf(epoch)).not.toBe(before)
+    expect(await runIdOf(epoch)).toBe(await realRunId())
   })
 
   it.each([

@@ -198,9 +198,9 @@ describe('a batch that has ended', () => {
     const last = newHold(manifest, 3)
     await claim(engine, last)
     await putBack(redis, keys, last, { ...nothingToBook, calls: 1 }, false, entry)
-    const second = newHold(manifest, 3)
-    await claim(engine, second)
-    await settle(engine, manifest, second, 'failed')
+    // It is closed with what was tried; its line is made from the input.
+    await applyControl(redis, keys, manifest, { ...firstControl, version: 1, cancelled_at_ms: nowMs }, nowMs)
+    await closeItems(redis, keys, runId, batch, nowMs)
     await sealChunk(engine, batch, 0)
     await fixEnd(redis, keys, batch, 1)
     const summary = { ...newBatchObject(manifest), status: 'completed' as const }
@@ -208,7 +208,8 @@ describe('a batch that has ended', () => {
     const ending = { batch, round: 1, attempt, eventType: 'batch.completed', nowMs }
     expect(await endBatch(redis, keys, ending)).toBe('ended')
     await relayEvents(engine)
-    expect(await receive(engine, 100)).toHaveLength(5)
+    expect(await receive(engine, 100)).toHaveLength(4)
+    expect(await redis.exists(keys.batch(batch).tries, keys.batch(batch).log)).toBe(2)
 
     await recordAnswer(redis, keys, holder, 'https://cdn.example/a.png', entry)
     await putBack(redis, keys, holder, { ...nothingToBook, calls: 1 }, true, entry)
@@ -220,7 +221,7 @@ describe('a batch that has ended', () => {
     }
     await markFed(redis, keys, batch, [0, 1, 2, 3])
     await reopenItems(redis, keys, manifest, 1, [0, 1])
-    await applyControl(redis, keys, manifest, { ...firstControl, version: 1, paused_at_ms: nowMs }, nowMs)
+    await applyControl(redis, keys, manifest, { ...firstControl, version: 2, paused_at_ms: nowMs }, nowMs)
     await closeItems(redis, keys, runId, batch, nowMs)
     expect((await readState(engine, batch)).live.status).toBe('ended')
 

@@ -136,16 +136,19 @@ describe('closeItems', () => {
       redis,
       engine.keys,
       manifest.batch,
-      Array.from({ length: 700 }, (_, at) => at),
+      Array.from({ length: 700 }, (_, at) => 4_700 + at),
     )
+    const done = [6_001, 11_000]
+    for (const index of done) await settle(engine, manifest, newHold(manifest, index), 'reused')
     await close(manifest)
     const scripts = vi.spyOn(redis, 'evalsha')
     await closeItemsOf(manifest)
     expect(scripts).toHaveBeenCalledTimes(3 + 1)
     scripts.mockRestore()
     const { live, states } = await readState(engine, manifest.batch)
-    expect(live).toMatchObject({ cancelled: total - claimed.length, fed: 1, open: claimed.length - 1 })
-    expect(states.flatMap((state, index) => (state === 'cancelled' ? [] : [index]))).toEqual(claimed)
+    expect(live).toMatchObject({ cancelled: total - claimed.length - done.length, reused: 2, fed: 2, open: 4 })
+    const others = [...claimed, ...done].toSorted((a, b) => a - b)
+    expect(states.flatMap((state, index) => (state === 'cancelled' ? [] : [index]))).toEqual(others)
     const perChunk = Array.from({ length: 25 }, (_, chunk) => {
       const items = Math.min(500, total - chunk * 500)
       return items - claimed.filter((index) => Math.floor(index / 500) === chunk).length

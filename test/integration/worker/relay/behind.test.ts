@@ -143,6 +143,33 @@ describe('a receiver that takes nothing', () => {
   })
 })
 
+describe('a webhook that catches up', () => {
+  it('is not with the others while the log holds an event of its batch behind its place', async () => {
+    const manifest = await acceptBatch(engine, 2, ofItems)
+    await settleItems(manifest, 0, 1)
+    await redis.hset(engine.keys.behind, manifest.batch, '0-0')
+    // It has read the log to its end and is about to say so when another item is settled and passed over by the relay.
+    let settled = false
+    const slow = new Proxy(redis, {
+      get(target, name, receiver) {
+        if (name !== 'evalsha') return Reflect.get(target, name, receiver) as unknown
+        return async (...call: Parameters<Redis['evalsha']>): Promise<unknown> => {
+          if (!settled) {
+            settled = true
+            await settleItems(manifest, 1, 2)
+            await relayEvents(engine)
+          }
+          return await target.evalsha(...call)
+        }
+      },
+    })
+    await relayBehind({ ...engine, redis: slow }, manifest.batch)
+    expect(settled).toBe(true)
+    expect((await receiveAll(manifest)).toSorted()).toEqual(idsOf(manifest))
+    expect(await isBehind(manifest)).toBe(false)
+  })
+})
+
 describe('what the log has lost', () => {
   it('is told from the results under the same ids, sealed or not', async () => {
     const manifest = await behind()
