@@ -181,6 +181,16 @@ describe('outcomes that are not in the ledger', () => {
   })
 })
 
+async function allEndWithinAMinute({ batch }: Manifest): Promise<void> {
+  const { keys } = engine
+  const ofBatch = await redis.keys(`${keys.prefix}:*${batch}*`)
+  expect(ofBatch).toContain(keys.batch(batch).live)
+  for (const key of ofBatch) {
+    const ttlMs = await redis.pttl(key)
+    expect([key, ttlMs > 0 && ttlMs <= 60_000]).toEqual([key, true])
+  }
+}
+
 describe('a batch that has ended', () => {
   it('leaves Redis within its minute, whoever comes late: no key of it is without an end', async () => {
     const webhook = { url: 'https://shop.example', events: ['batch.completed', 'item.succeeded', 'item.failed'] }
@@ -211,6 +221,8 @@ describe('a batch that has ended', () => {
     expect(await receive(engine, 100)).toHaveLength(4)
     expect(await redis.exists(keys.batch(batch).tries, keys.batch(batch).log)).toBe(2)
 
+    await allEndWithinAMinute(manifest)
+
     await recordAnswer(redis, keys, holder, 'https://cdn.example/a.png', entry)
     await putBack(redis, keys, holder, { ...nothingToBook, calls: 1 }, true, entry)
     for (const hold of [holder, ...late, last]) {
@@ -225,12 +237,7 @@ describe('a batch that has ended', () => {
     await closeItems(redis, keys, runId, batch, nowMs)
     expect((await readState(engine, batch)).live.status).toBe('ended')
 
-    const ofBatch = await redis.keys(`${keys.prefix}:*${batch}*`)
-    expect(ofBatch).toContain(keys.batch(batch).live)
-    for (const key of ofBatch) {
-      const ttlMs = await redis.pttl(key)
-      expect([key, ttlMs > 0 && ttlMs <= 60_000]).toEqual([key, true])
-    }
+    await allEndWithinAMinute(manifest)
     // What stays without an end is of no batch. Queues keep a few keys of their own.
     const stays: string[] = []
     for (const key of await redis.keys(`${keys.prefix}:*`)) if ((await redis.pttl(key)) === -1) stays.push(key)

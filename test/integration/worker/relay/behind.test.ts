@@ -101,10 +101,12 @@ describe('a receiver that takes nothing', () => {
 
   it('has never more than 1,000 under way while it goes on, however often that is asked for', async () => {
     const manifest = await behind()
+    await receive(engine, 30)
+    await relayBehind(engine, manifest.batch)
+    expect(await openDeliveries(engine)).toHaveLength(openMax)
     await receive(engine, 700)
     await Promise.all([0, 1, 2].map(() => relayBehind(engine, manifest.batch)))
-    expect(await openCount(manifest)).toBeLessThanOrEqual(openMax)
-    expect(await openDeliveries(engine)).toHaveLength(800)
+    expect(await openDeliveries(engine)).toHaveLength(items - 730)
   })
 
   it('is told of what happened meanwhile, too', async () => {
