@@ -1,5 +1,5 @@
 import { readResults } from '../../shared/batch/results.ts'
-import type { BatchObject, BatchStatus } from '../../shared/contract/batch-object.ts'
+import { endStatuses, type BatchObject } from '../../shared/contract/batch-object.ts'
 import { parseItemId } from '../../shared/contract/ids.ts'
 import { parseResultsQuery } from '../../shared/contract/paging.ts'
 import { ApiProblem, invalidRequest } from '../../shared/contract/problem.ts'
@@ -8,8 +8,6 @@ import { readManifest } from '../../shared/ledger/manifest.ts'
 import type { Parts } from '../../shared/parts/open.ts'
 import type { Route } from '../route.ts'
 import { findBatch } from './batches.ts'
-
-const endStatuses: readonly BatchStatus[] = ['completed', 'failed', 'expired', 'cancelled']
 
 /** A line an item, in input order; of a batch that runs, those settled so far. */
 export function getResults(parts: Parts): Route {

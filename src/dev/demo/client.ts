@@ -2,7 +2,7 @@ import { Agent, request } from 'undici'
 import type { BatchObject } from '../../shared/contract/batch-object.ts'
 import type { ResultLine } from '../../shared/contract/result.ts'
 
-/** The API as any client sees it: HTTP, a key, and what the contract promises. */
+/** The API as any client sees it: HTTP, a key, and what docs/api.md promises. */
 export interface ApiClient extends AsyncDisposable {
   submit(body: object): Promise<BatchObject>
   batch(id: string): Promise<BatchObject>

@@ -13,7 +13,7 @@ const script = defineScript({
   answer: z.enum(['ended', 'already', 'refused', 'no_batch']),
 })
 
-/** How long Redis keeps an ended batch; the contract says 60 s at most. */
+/** How long Redis keeps an ended batch; a minute at most is promised. */
 const endedTtlMs = 45_000
 
 /** Ends a batch's round and tells of it, in one script. `refused`: something is open, or another round runs. */

@@ -1,4 +1,4 @@
-import type { BatchObject } from '../contract/batch-object.ts'
+import { endStatuses, type BatchObject } from '../contract/batch-object.ts'
 import { hasListing, listListings, type Listing } from '../ledger/listing.ts'
 import { readBatchObject, type ViewParts } from './view.ts'
 
@@ -42,12 +42,10 @@ export async function listBatches(
   return { data: data.slice(0, limit), has_more: data.length > limit || scanned >= scannedMax }
 }
 
-const ended = new Set(['completed', 'failed', 'expired', 'cancelled'])
-
 /** What the list holds of an ended batch is final; a live one is asked for. */
 async function readListed(parts: ViewParts, tenant: string, listing: Listing): Promise<BatchObject | undefined> {
   const listed = await listing.read()
-  if (listed === undefined || ended.has(listed.status)) return listed
+  if (listed === undefined || endStatuses.includes(listed.status)) return listed
   return await readBatchObject(parts, tenant, listing.batch)
 }
 

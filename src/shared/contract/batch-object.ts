@@ -1,6 +1,9 @@
 export type BatchStatus =
   'validating' | 'in_progress' | 'finalizing' | 'completed' | 'failed' | 'expired' | 'cancelling' | 'cancelled'
 
+/** How a batch can end. */
+export const endStatuses: readonly BatchStatus[] = ['completed', 'failed', 'expired', 'cancelled']
+
 export interface RequestCounts {
   total: number
   /** succeeded + reused */

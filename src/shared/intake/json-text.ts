@@ -1,4 +1,4 @@
-/** Deeper than anything that the contract knows, and far from what would exhaust a stack. */
+/** Deeper than anything that docs/api.md knows, and far from what would exhaust a stack. */
 const depthMax = 64
 
 /** A JSON text's value, or what is wrong with it as the end of a sentence; `at` is where it stops being JSON. */
